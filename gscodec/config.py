@@ -1,0 +1,48 @@
+"""Frozen settings of the two front doors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from gscodec.errors import BadInputError
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """What a file may ask of the decoder; every size is compared with these before it is allocated.
+
+    max_splats: splats in a file. max_memory: bytes of the decoded float arrays, and of all unpacked
+    streams together. max_streams: entries of the table of contents. max_header_bytes: bytes before the
+    first stream. Raises BadInputError for a limit that is not a whole number >= 0.
+    """
+
+    max_splats: int = 50_000_000
+    max_memory: int = 16 << 30
+    max_streams: int = 1_000_000
+    max_header_bytes: int = 64 << 20
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise BadInputError("bad limit", field=item.name, found=value, allowed="a whole number >= 0")
+
+
+@dataclass(frozen=True)
+class EncodeConfig:
+    """How to encode. ``quality`` 1..100 scales all steps of the native branch; ``lossless`` takes the other branch.
+
+    ``strict``: a splat that cannot be coded is an error instead of being left out. ``threads`` None means all
+    cores. Raises BadInputError for a value out of range.
+    """
+
+    quality: float = 75.0
+    lossless: bool = False
+    strict: bool = False
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.quality <= 100.0:
+            raise BadInputError("out of range", field="quality", found=self.quality, allowed="1..100")
+        if self.threads is not None and self.threads < 1:
+            raise BadInputError("out of range", field="threads", found=self.threads, allowed=">= 1")
