@@ -1,0 +1,181 @@
+"""Rotation of a splat with sorted axes (sigma1 >= sigma2 >= sigma3), each turn as precise as it shows.
+
+A Gaussian is the same under a half turn about any of its axes. A needle (sigma1 at least twice
+sigma2 on screen) gives the direction of its long axis and the roll about it; any other splat gives its normal (the
+shortest axis) and the turn in its plane. Directions are points of an octahedron's upper half unfolded to a
+square; the angle is a number in -1..1. Both are divided into as many levels as the error is worth: a turn
+that mixes axes of ratio r shows as (r - 1/r), a sphere's not at all.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from bitstream_spec.tables import ROTATION_LEVELS, WEIGHT_ZERO
+from gscodec.transform.fixed import OCTAVE, ONE, exp2_fixed, log2_fixed
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+U32 = npt.NDArray[np.uint32]
+
+LEVELS: I64 = np.array(ROTATION_LEVELS, np.int64)
+TOP = len(ROTATION_LEVELS) - 1
+DILATION = 322122547  # 0.3 px² in 2**-30: what a rasteriser adds to every splat's covariance
+NEEDLE = OCTAVE  # x from which a splat counts as a needle
+TILT_CAP = OCTAVE  # turning a disc about its edge never shows more than a ratio of two in its plane
+SCREEN_LIMIT = 64 * OCTAVE
+TAN1 = 0.7853981633974483  # tan(pi/4 * t) is about t * (TAN1 + TAN3 * t²)
+TAN3 = 0.2146018366025517
+
+
+@nb.njit(cache=True, nogil=True)
+def _dilated(log_size: int) -> Any:
+    """log2 of sqrt(size² + 0.3), both logs in 1/65536 octave, sizes in pixels."""
+    if log_size < 0:
+        return log2_fixed(exp2_fixed(2 * log_size) + DILATION) >> 1
+    return log_size + (log2_fixed(ONE + (DILATION * exp2_fixed(-2 * log_size) >> 30)) >> 1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _shear(ratio: int) -> Any:
+    """log2 of (r - 1/r) from log2 of r >= 1, in 1/65536 octave."""
+    return ratio + log2_fixed(ONE - exp2_fixed(-2 * ratio))
+
+
+@nb.njit(cache=True, nogil=True)
+def rotation_levels(
+    log_scales: I64, pixel_logs: I64, weights: U8, direction_offset: int, roll_offset: int
+) -> tuple[U8, U8, U8]:
+    """(needle, direction, roll) uint8[n] each: which form, and indices into ROTATION_LEVELS.
+
+    log_scales int64[n,3] long, middle, short; pixel_logs int64[n] log2 of pixels per world unit at each
+    splat; weights uint8[n] weight classes; all logs in 1/65536 octave.
+    """
+    n = len(weights)
+    needle, direction, roll = np.empty(n, np.uint8), np.empty(n, np.uint8), np.empty(n, np.uint8)
+    for i in range(n):
+        e1 = _dilated(min(max(log_scales[i, 0] + pixel_logs[i], -SCREEN_LIMIT), SCREEN_LIMIT))
+        e2 = _dilated(min(max(log_scales[i, 1] + pixel_logs[i], -SCREEN_LIMIT), SCREEN_LIMIT))
+        e3 = _dilated(min(max(log_scales[i, 2] + pixel_logs[i], -SCREEN_LIMIT), SCREEN_LIMIT))
+        x = max(e1 - e2, 0)
+        y = max(e2 - e3, 0)
+        weight = (int(weights[i]) - WEIGHT_ZERO) * (OCTAVE // 2)
+        if x >= NEEDLE:
+            spread = log2_fixed(ONE + (min(y, 3 * OCTAVE) << 14)) >> 1
+            first, second = _shear(x) + spread, min(_shear(y), TILT_CAP)
+        else:
+            first, second = min(_shear(x + y), TILT_CAP), _shear(x)
+        needle[i] = x >= NEEDLE
+        direction[i] = min(max((first + weight + direction_offset) >> 14, 0), TOP)
+        roll[i] = min(max((second + weight + roll_offset) >> 14, 0), TOP)
+    return needle, direction, roll
+
+
+@nb.njit(cache=True, nogil=True)
+def _centre(code: Any, levels: Any) -> Any:
+    """Middle of interval ``code`` of ``levels`` equal ones in -1..1."""
+    return np.float64(2 * code + 1 - levels) / np.float64(levels)
+
+
+@nb.njit(cache=True, nogil=True)
+def _interval(value: float, levels: Any) -> Any:
+    """Inverse of ``_centre``."""
+    return min(max(math.floor((value + 1.0) * 0.5 * levels), 0), levels - 1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _tilt(a: float, b: float) -> tuple[float, float, float]:
+    """The quaternion (w, x, y, 0), not normalised, that takes the z axis to the octahedron point (a, b)."""
+    px = (a + b) * 0.5
+    py = (a - b) * 0.5
+    pz = 1.0 - max(abs(a), abs(b))
+    length = math.sqrt((px * px + py * py) + pz * pz)
+    return length + pz, -py, px
+
+
+@nb.njit(cache=True, nogil=True)
+def quantise_rotation(axes: F64, needle: U8, direction: U8, roll: U8) -> tuple[U32, U32, U32]:
+    """Codes uint32[n] (a, b, roll) of rotations given as axes float64[n,3,3], column j the unit axis of sigma_j."""
+    n = len(needle)
+    code_a, code_b, code_r = np.empty(n, np.uint32), np.empty(n, np.uint32), np.empty(n, np.uint32)
+    for i in range(n):
+        main, side = (0, 1) if needle[i] else (2, 0)
+        sign = -1.0 if axes[i, 2, main] < 0.0 else 1.0
+        x, y, z = sign * axes[i, 0, main], sign * axes[i, 1, main], sign * axes[i, 2, main]
+        norm = abs(x) + abs(y) + z
+        levels = LEVELS[direction[i]]
+        code_a[i] = _interval((x + y) / norm, levels)
+        code_b[i] = _interval((x - y) / norm, levels)
+        # The angle is taken in the frame of the decoded direction, so that its error is not added twice.
+        w, qx, qy = _tilt(_centre(np.int64(code_a[i]), levels), _centre(np.int64(code_b[i]), levels))
+        scale = 2.0 / (w * w + qx * qx + qy * qy)
+        sx, sy, sz = axes[i, 0, side], axes[i, 1, side], axes[i, 2, side]
+        along_x = (1.0 - scale * qy * qy) * sx + scale * qx * qy * sy - scale * w * qy * sz
+        along_y = scale * qx * qy * sx + (1.0 - scale * qx * qx) * sy + scale * w * qx * sz
+        angle = math.atan2(along_y, along_x)
+        if angle >= math.pi / 2:
+            angle -= math.pi
+        elif angle < -math.pi / 2:
+            angle += math.pi
+        target = math.tan(angle * 0.5)
+        t = angle / (math.pi / 2)
+        for _ in range(3):  # Newton on t * (TAN1 + TAN3 t²) = target
+            t -= (t * (TAN1 + TAN3 * t * t) - target) / (TAN1 + 3.0 * TAN3 * t * t)
+        code_r[i] = _interval(t, LEVELS[roll[i]])
+    return code_a, code_b, code_r
+
+
+@nb.njit(cache=True, nogil=True)
+def decode_rotation(code_a: U32, code_b: U32, code_r: U32, needle: U8, direction: U8, roll: U8, quats: F32) -> int:
+    """Inverse of ``quantise_rotation`` into unit quaternions float32[n,4] wxyz.
+
+    Returns the index of the first splat with a code that is not below its number of levels, or -1.
+    """
+    for i in range(len(needle)):
+        levels = LEVELS[direction[i]]
+        turns = LEVELS[roll[i]]
+        if code_a[i] >= levels or code_b[i] >= levels or code_r[i] >= turns:
+            return i
+        w, x, y = _tilt(_centre(np.int64(code_a[i]), levels), _centre(np.int64(code_b[i]), levels))
+        t = _centre(np.int64(code_r[i]), turns)
+        u = t * (TAN1 + TAN3 * (t * t))
+        # (w, x, y, 0) * (1, 0, 0, u)
+        qw, qx, qy, qz = w, x + y * u, y - x * u, w * u
+        if needle[i]:  # * (1, -1, -1, -1): the long axis where the normal was
+            qw, qx, qy, qz = (
+                ((qw + qx) + qy) + qz,
+                ((qx - qw) - qy) + qz,
+                ((qy - qw) - qz) + qx,
+                ((qz - qw) - qx) + qy,
+            )
+        norm = math.sqrt(((qw * qw + qx * qx) + qy * qy) + qz * qz)
+        quats[i, 0] = np.float32(qw / norm)
+        quats[i, 1] = np.float32(qx / norm)
+        quats[i, 2] = np.float32(qy / norm)
+        quats[i, 3] = np.float32(qz / norm)
+    return -1
+
+
+def sorted_axes(log_scales: F32, quats: F32) -> tuple[F64, F64]:
+    """(log scales float64[n,3] long to short, axes float64[n,3,3] as columns in that order)."""
+    q = quats.astype(np.float64)
+    q /= np.linalg.norm(q, axis=1, keepdims=True)
+    w, x, y, z = q.T
+    matrix = np.stack(
+        [
+            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+        ],
+        axis=1,
+    ).reshape(-1, 3, 3)  # fmt: skip
+    order = np.argsort(-log_scales, axis=1, kind="stable")
+    scales = np.take_along_axis(log_scales.astype(np.float64), order, axis=1)
+    return scales, np.ascontiguousarray(np.take_along_axis(matrix, order[:, None, :], axis=2))
