@@ -1,0 +1,55 @@
+"""Base steps for a quality: the one place that balances the attributes against each other.
+
+The steps are those at which a further bit lowers the squared error of the image by about the same amount
+in every attribute (docs/experiments.md); quality scales all of them together, by a factor of two every 15 points.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gscodec.branches.native.footprint import Zone
+from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
+
+DEFAULT_QUALITY = 75.0
+POINTS_PER_FACTOR_OF_TWO = 15.0
+
+# At DEFAULT_QUALITY and weight class WEIGHT_ZERO.
+CELL = 0.07  # pixels
+SCALE = 0.07  # natural log
+RATIO = 0.08  # of the middle axis
+OPACITY = 0.06  # natural log
+ROTATION = 0.08  # radians
+DC = 0.05
+AC = (0.043, 0.043, 0.043, 0.043)
+
+AC_ROUND_UP = 0.45  # SH AC magnitudes round up from here: rounding to nearest loses energy, and errors add up
+
+
+def step_factor(quality: float) -> float:
+    """What every base step is multiplied by at ``quality`` 1..100."""
+    return float(2.0 ** ((DEFAULT_QUALITY - quality) / POINTS_PER_FACTOR_OF_TWO))
+
+
+def base_steps(quality: float, zone: Zone) -> dict[str, Any]:
+    """The fields of NATIVE_PARAMS that quality and zone decide."""
+    factor = step_factor(quality)
+
+    def whole(step: float) -> int:
+        return min(max(round(step * factor), 1), (1 << 24) - 1)
+
+    return {
+        "zone_centre": tuple(float(x) for x in zone.centre),
+        "zone_radius": zone.radius,
+        "cell_size": CELL * factor,
+        "pixel_log": round(math.log2(zone.focal) * OCTAVE),
+        "scale_step": whole(SCALE / LN2_PER_UNIT),
+        "ratio_step": whole(RATIO * OCTAVE),
+        "opacity_step": whole(OPACITY / LN2_PER_UNIT),
+        "dc_step": whole(DC * (1 << 20)),
+        "ac_step": tuple(whole(step * (1 << 20)) for step in AC),
+        # Levels span 1.6 radians of direction and pi of roll; the eighth of an octave rounds to nearest.
+        "direction_offset": round((math.log2(1.6 / (ROTATION * factor)) + 0.125) * OCTAVE),
+        "roll_offset": round((math.log2(math.pi / (ROTATION * factor)) + 0.125) * OCTAVE),
+    }

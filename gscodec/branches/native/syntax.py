@@ -1,0 +1,211 @@
+"""What encoder and decoder of the native branch share: parameters, contexts, sizes. No coding happens here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bitstream_spec.layout import NATIVE_PARAMS, StreamKind
+from bitstream_spec.tables import MAX_DEPTH, ROTATION_LEVELS, WEIGHT_CLASSES, WEIGHT_ZERO
+from gscodec.errors import CorruptStreamError
+from gscodec.transform.energy import BUCKETS
+from gscodec.transform.fixed import OCTAVE
+from gscodec.transform.scales import LIMIT
+from gscodec.transform.steps import class_steps
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+U32 = npt.NDArray[np.uint32]
+
+AC_KINDS = (StreamKind.AC1, StreamKind.AC2, StreamKind.AC3, StreamKind.AC4)
+
+# Contexts of GEOMETRY: low half of the occupancy byte by (levels left, children of the parent), high half
+# by those more coarsely and the low half, splats in a leaf, weight class by depth.
+OCCUPANCY_HIGH = 16 * 4
+LEAF_COUNT = OCCUPANCY_HIGH + 4 * 4 * 16
+WEIGHT = LEAF_COUNT + 1
+_LEVEL_CONTEXTS = 4 * len(ROTATION_LEVELS)
+
+# Tables of each stream, in the order of the TABLES stream. All AC streams share the tables of AC1.
+TABLE_COUNTS: dict[StreamKind, int] = {
+    StreamKind.GEOMETRY: WEIGHT + MAX_DEPTH + 1,
+    StreamKind.OPACITY: WEIGHT_CLASSES * 8,
+    StreamKind.SCALE: WEIGHT_CLASSES * 6,
+    StreamKind.ROTATION: _LEVEL_CONTEXTS,
+    StreamKind.DC: WEIGHT_CLASSES * 3,
+    StreamKind.AC1: BUCKETS * (WEIGHT_CLASSES // 2) * 3,
+}
+
+# Bounds of the parameters that NATIVE_PARAMS itself does not bound; NaN is within none.
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "zone_centre": (-(2.0**100), 2.0**100),
+    "zone_radius": (2.0**-100, 2.0**100),
+    "cell_size": (2.0**-100, 2.0**100),
+    "ac_step": (1, (1 << 24) - 1),
+    **dict.fromkeys(("pixel_log", "direction_offset", "roll_offset"), (-LIMIT, LIMIT)),
+    **dict.fromkeys(("middle_predictor", "long_predictor", "dc_predictor"), (-LIMIT, LIMIT)),
+}
+
+SCALE_CAP = OCTAVE
+RATIO_CAP = OCTAVE // 2
+COLOUR_CAP = 1 << 26
+
+
+def table_group(kind: StreamKind) -> StreamKind:
+    """The stream kind under which the tables of ``kind`` are filed."""
+    return StreamKind.AC1 if kind in AC_KINDS else kind
+
+
+def stream_kinds(sh_degree: int) -> tuple[StreamKind, ...]:
+    """Kinds of the streams of every tile, in the order in which they can be decoded."""
+    fixed = (StreamKind.GEOMETRY, StreamKind.OPACITY, StreamKind.SCALE, StreamKind.ROTATION, StreamKind.DC)
+    return fixed + AC_KINDS[:sh_degree]
+
+
+def unpacked_bytes(kind: StreamKind, count: int) -> int:
+    """Bytes of float32 that a stream gives for ``count`` splats: its raw_length."""
+    if kind in AC_KINDS:
+        return 12 * (2 * AC_KINDS.index(kind) + 3) * count
+    sizes = {StreamKind.GEOMETRY: 12, StreamKind.OPACITY: 4, StreamKind.SCALE: 12, StreamKind.ROTATION: 16}
+    return sizes.get(kind, 12) * count
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of the whole file: the fields of NATIVE_PARAMS and the step tables that follow from them."""
+
+    values: Mapping[str, Any]
+
+    def pack(self) -> bytes:
+        """The PARAMS payload."""
+        return NATIVE_PARAMS.pack(self.values)
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> Params:
+        """Raises CorruptStreamError for a wrong size or a value that is not allowed."""
+        if len(payload) != NATIVE_PARAMS.size:
+            raise CorruptStreamError("wrong size", field="PARAMS", found=len(payload), allowed=NATIVE_PARAMS.size)
+        values = NATIVE_PARAMS.unpack(payload)
+        fault = NATIVE_PARAMS.first_fault(values)
+        if fault is not None:
+            raise CorruptStreamError(
+                "bad parameter", field=fault.name, found=values[fault.name], allowed=fault.allowed_text
+            )
+        for name, (low, high) in _BOUNDS.items():
+            found = values[name] if isinstance(values[name], tuple) else (values[name],)
+            if not all(low <= x <= high for x in found):
+                raise CorruptStreamError("bad parameter", field=name, found=found, allowed=f"{low} .. {high}")
+        return cls(values)
+
+    @cached_property
+    def scale_steps(self) -> I64:
+        """int64[WEIGHT_CLASSES], 1/65536 octave."""
+        return class_steps(self.values["scale_step"], SCALE_CAP)
+
+    @cached_property
+    def ratio_steps(self) -> I64:
+        """int64[WEIGHT_CLASSES], 1/65536."""
+        return class_steps(self.values["ratio_step"], RATIO_CAP)
+
+    @cached_property
+    def opacity_steps(self) -> I64:
+        """int64[WEIGHT_CLASSES], 1/65536 octave."""
+        return class_steps(self.values["opacity_step"], SCALE_CAP)
+
+    @cached_property
+    def dc_steps(self) -> I64:
+        """int64[WEIGHT_CLASSES], 1/1048576."""
+        return class_steps(self.values["dc_step"], COLOUR_CAP)
+
+    def ac_steps(self, degree: int) -> I64:
+        """int64[WEIGHT_CLASSES] of SH degree 1..4, 1/1048576."""
+        return class_steps(self.values["ac_step"][degree - 1], COLOUR_CAP)
+
+    def factors(self, name: str) -> I64:
+        """A predictor as int64[F]."""
+        return np.array(self.values[name], np.int64)
+
+
+def distance_logs(positions: F32, params: Params) -> I64:
+    """log2 of the distance to the viewing zone, int64[n] in 1/65536 octave, rounded down to 1/8 octave.
+
+    The distance is sqrt(|position - zone_centre|² + zone_radius²), in float64; only exponent and quarter octaves
+    of its square are taken, so that no logarithm is computed.
+    """
+    offset = positions.astype(np.float64) - np.array(params.values["zone_centre"], np.float64)
+    x, y, z = offset[:, 0], offset[:, 1], offset[:, 2]
+    radius = params.values["zone_radius"]
+    squared = ((x * x + y * y) + z * z) + radius * radius
+    mantissa, exponent = np.frexp(squared)
+    exponent[np.isinf(squared)] = 0  # C leaves the exponent of infinity open
+    quarters = np.searchsorted(QUARTERS, mantissa, side="right") - 4
+    return np.asarray((exponent.astype(np.int64) * 4 + quarters) * (OCTAVE // 8))
+
+
+QUARTERS = np.array([0.5946035575013605, 0.7071067811865476, 0.8408964152537145])  # 2**(-3/4), 2**(-1/2), 2**(-1/4)
+
+
+def weight_logs(weights: U8) -> I64:
+    """Weight classes uint8[n] as int64[n] in 1/65536 octave."""
+    return (weights.astype(np.int64) - WEIGHT_ZERO) * (OCTAVE // 2)
+
+
+def low_contexts(left: U8, family: U8) -> U16:
+    """Contexts of the low half of occupancy bytes, from levels left (1..21) and children of the parent (0..8)."""
+    return np.asarray(np.minimum(left - 1, 15).astype(np.uint16) * 4 + np.minimum(family, 3), np.uint16)
+
+
+def high_contexts(left: U8, family: U8, low: U32) -> U16:
+    """Contexts of the high half, given the low half too."""
+    coarse = np.minimum(left - 1, 3).astype(np.uint16) * 4 + np.minimum(family, 3)
+    return np.asarray(OCCUPANCY_HIGH + coarse * 16 + low, np.uint16)
+
+
+def weight_contexts(depths: U8) -> U16:
+    """Depth of the leaf."""
+    return np.asarray(WEIGHT + depths.astype(np.uint16), np.uint16)
+
+
+def opacity_contexts(weights: U8, visibility: I64) -> U16:
+    """Weight class and octaves of ``visibility`` (position class against pixels per world unit)."""
+    bucket = np.clip((visibility >> 16) + 6, 0, 7)
+    return np.asarray(weights.astype(np.int64) * 8 + bucket, np.uint16)
+
+
+def log_scale_contexts(weights: U8, plane: int) -> U16:
+    """Weight class, of the middle (plane 0) or the longest axis (plane 1)."""
+    return np.asarray(plane * WEIGHT_CLASSES + weights.astype(np.uint16), np.uint16)
+
+
+def ratio_contexts(weights: U8, long: I64, middle: I64) -> U16:
+    """Weight class and octaves between the two longer axes."""
+    bucket = np.clip((long - middle) >> 16, 0, 3)
+    return np.asarray(2 * WEIGHT_CLASSES + weights.astype(np.int64) * 4 + bucket, np.uint16)
+
+
+def direction_contexts(needle: U8, direction: U8) -> U16:
+    """Form and number of levels of the direction codes."""
+    return np.asarray(needle.astype(np.uint16) * len(ROTATION_LEVELS) + direction, np.uint16)
+
+
+def roll_contexts(needle: U8, roll: U8) -> U16:
+    """Form and number of levels of the roll code."""
+    return np.asarray((2 + needle.astype(np.uint16)) * len(ROTATION_LEVELS) + roll, np.uint16)
+
+
+def dc_contexts(weights: U8, channel: int) -> U16:
+    """Channel and weight class."""
+    return np.asarray(channel * WEIGHT_CLASSES + weights.astype(np.uint16), np.uint16)
+
+
+def cell_sizes(cell_size: float, exponent: int, depths: U8) -> npt.NDArray[np.float64]:
+    """Edges float64[n] of the leaf cells at ``depths`` uint8[n] in a tile's cube; exact."""
+    return np.array([math.ldexp(cell_size, exponent - depth) for depth in range(MAX_DEPTH + 1)])[depths]
