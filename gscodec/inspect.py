@@ -1,0 +1,158 @@
+"""What a .gsb file says about itself, as data: read from the head and the small streams, nothing decoded.
+
+No stream of splats is read: the answer costs the same for a file of any size. What is read is verified;
+``decode`` verifies the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bitstream_spec.layout import VERSION, Branch, Coder, StreamKind
+from gscodec.bitstream.container import Container
+from gscodec.bitstream.entries import Header, Stream
+from gscodec.bitstream.source import Source
+from gscodec.bitstream.tiles import Box, TileRecord
+from gscodec.branches.lossless import decode as lossless
+from gscodec.branches.native.meta import unpack_meta
+from gscodec.branches.native.syntax import Params
+from gscodec.config import DecodeLimits
+from gscodec.decoder import read_tiles
+from gscodec.errors import CorruptStreamError
+
+# Nothing is allocated per splat here: a file too large to decode can still be looked at.
+NO_LIMITS = DecodeLimits(max_splats=1 << 64, max_memory=1 << 64)
+
+HEAD = "HEAD"  # beside the names of StreamKind: all bytes before the first stream
+
+_CONTENTS = {
+    "GEOMETRY": "positions",
+    "FLOAT_POSITIONS": "positions",
+    "OPACITY": "opacities",
+    "FLOAT_OPACITY": "opacities",
+    "SCALE": "scales",
+    "FLOAT_SCALES": "scales",
+    "ROTATION": "rotations",
+    "FLOAT_ROTATIONS": "rotations",
+    "DC": "base colours",
+    "FLOAT_DC": "base colours",
+    "AC1": "SH degree 1",
+    "AC2": "SH degree 2",
+    "AC3": "SH degree 3",
+    "AC4": "SH degree 4",
+    "FLOAT_AC": "SH beyond DC",
+    "EXTRAS": "other properties",
+    "REFERENCES": "row references",
+    "TABLES": "entropy tables",
+    "PARAMS": "parameters",
+    "SCHEMA": "schema, comments",
+    "META": "comments",
+    "TILES": "tile boxes",
+    "DIGESTS": "digests",
+    HEAD: "header",
+}
+
+
+def contents(kind: str) -> str:
+    """What streams of a kind hold, in words; a kind of which this version knows nothing gives its own name."""
+    return _CONTENTS.get(kind, kind)
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A .gsb file. ``kind_bytes``: stored bytes by the name of the stream kind, HEAD included; they add up to
+    ``file_bytes``. ``kind_streams``: how many streams. ``params``: fields of NATIVE_PARAMS, None in a lossless file.
+    ``extras``: name and type of further properties.
+    """
+
+    file_bytes: int
+    header: Header
+    tiles: tuple[TileRecord, ...]
+    kind_bytes: Mapping[str, int]
+    kind_streams: Mapping[str, int]
+    comments: tuple[str, ...]
+    extras: tuple[tuple[str, str], ...]
+    params: Mapping[str, Any] | None
+
+    @property
+    def box(self) -> Box | None:
+        """The box around all tiles; None without tiles."""
+        if not self.tiles:
+            return None
+        x, y, z = (min(tile.min[axis] for tile in self.tiles) for axis in range(3))
+        far_x, far_y, far_z = (max(tile.max[axis] for tile in self.tiles) for axis in range(3))
+        return (x, y, z), (far_x, far_y, far_z)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON. An infinite bound is None: JSON has no word for it."""
+        header, box = self.header, self.box
+        splats = header.splat_count
+        return {
+            "format_version": "{}.{}".format(*VERSION),
+            "branch": header.branch.name.lower(),
+            "splats": splats,
+            "sh_degree": header.sh_degree,
+            "render_mode": header.render_mode.name.lower(),
+            "coordinate_frame": header.coordinate_frame.name.lower(),
+            "file_bytes": self.file_bytes,
+            "decoded_bytes": header.decoded_bytes,
+            "bits_per_splat": bits_per_splat(self.file_bytes, splats),
+            "box": box and {"min": box[0], "max": box[1]},
+            "tiles": [
+                {"number": number, "splats": tile.splat_count, "min": tile.min, "max": tile.max}
+                for number, tile in enumerate(self.tiles)
+            ],
+            "streams": [
+                {
+                    "kind": kind,
+                    "contents": contents(kind),
+                    "streams": self.kind_streams[kind],
+                    "bytes": size,
+                    "share": size / self.file_bytes,
+                    "bits_per_splat": bits_per_splat(size, splats),
+                }
+                for kind, size in self.kind_bytes.items()
+            ],
+            "comments": self.comments,
+            "extras": [{"name": name, "type": code} for name, code in self.extras],
+            "params": self.params,
+        }
+
+
+def bits_per_splat(size: int, splats: int) -> float | None:
+    """``size`` bytes in bits per splat; None where there are no splats."""
+    return 8 * size / splats if splats else None
+
+
+def inspect(source: Source, limits: DecodeLimits = NO_LIMITS, ignore_checksums: bool = False) -> FileInfo:
+    """Look at a file. Verifies the head and the streams TILES, META, PARAMS, SCHEMA; raises GsbError."""
+    container = Container.open(source, limits, ignore_checksums)
+    header = container.header
+    tiles = read_tiles(container)
+    sizes, numbers = {HEAD: source.size - sum(entry.length for entry in container.entries)}, {HEAD: 1}
+    for entry in container.entries:
+        kind = StreamKind(entry.kind).name if entry.known else f"kind {entry.kind}"
+        sizes[kind] = sizes.get(kind, 0) + entry.length
+        numbers[kind] = numbers.get(kind, 0) + 1
+    params: Mapping[str, Any] | None = None
+    extras: tuple[tuple[str, str], ...] = ()
+    if header.branch == Branch.LOSSLESS:
+        schema = {StreamKind.SCHEMA: container.read(StreamKind.SCHEMA)}
+        pattern = lossless.empty(lossless.parse_shared(schema, header))
+        comments = pattern.meta.comments
+        extras = tuple((name, str(values.dtype)) for name, values in pattern.extras.items())
+    else:
+        params = Params.unpack(_raw(container.read(StreamKind.PARAMS)).payload).values
+        meta = container.read(StreamKind.META) if container.find(StreamKind.META) else None
+        comments = unpack_meta(meta, header).comments
+    return FileInfo(source.size, header, tiles, sizes, numbers, comments, extras, params)
+
+
+def _raw(stream: Stream) -> Stream:
+    if stream.coder != Coder.RAW:
+        raise CorruptStreamError(
+            "wrong coder", field=StreamKind(stream.kind).name, found=int(stream.coder), allowed=int(Coder.RAW)
+        )
+    return stream
