@@ -1,0 +1,63 @@
+# Needs: bash, GNU make, python3 >= 3.11 with venv. Every target sets up what it needs and can be called again.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+SCENES ?= $(or $(GSCODEC_SHARED),../shared)/scenes
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CONSTRAINTS := $(CURDIR)/constraints.txt
+
+.PHONY: help
+help: ## say what each target does
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+.PHONY: setup
+setup: $(STAMP) ## make the virtual environment .venv and install everything into it
+
+# The stamp is written last: an interrupted or failed installation is done again.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is older than 3.11: make PYTHON=...")'
+	rm -f $@
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(CONSTRAINTS) \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,eval]'
+	touch $@
+
+.PHONY: demo
+demo: $(STAMP) ## code a generated scene there and back; sizes, errors and pictures in demo/
+	$(BIN)/python -m gscodec_tools.demo
+
+.PHONY: test
+test: $(STAMP) ## the fast tests
+	$(BIN)/python -m pytest -n 2 -q -m 'not slow and not gpu'
+
+.PHONY: test-slow
+test-slow: $(STAMP) ## the tests that take longer
+	$(BIN)/python -m pytest -n 2 -q -m 'slow and not gpu'
+
+.PHONY: lint
+lint: $(STAMP) ## style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: conformance
+conformance: $(STAMP) ## gsdec and the reference decoder on the conformance files
+	$(BIN)/python conformance/run.py --in-process
+	$(BIN)/python conformance/run.py --decoder '$(BIN)/gsdec {in} -o {out}'
+	$(BIN)/python conformance/run.py --decoder '$(BIN)/python -m bitstream_spec.reference_decoder {in} -o {out}'
+
+.PHONY: bench
+bench: $(STAMP) ## measure on the scenes below SCENES=: results/codec.json and results/scale.json (long)
+	$(BIN)/python -m gscodec_tools.bench_codec --scenes '$(SCENES)' --out results
+	$(BIN)/python -m gscodec_tools.bench_scale --scenes '$(SCENES)' --out results
+
+.PHONY: clean
+clean: ## remove everything that can be made again
+	rm -rf $(VENV) build dist demo tools/peers/node_modules *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
