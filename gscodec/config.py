@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from gscodec.errors import BadInputError
+
+Progress = Callable[[str, float], None]  # a word for the stage, the share of it that is done
+
+
+def no_progress(_stage: str, _share: float) -> None:
+    """A Progress that tells nobody."""
 
 
 @dataclass(frozen=True)

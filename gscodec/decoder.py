@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -18,7 +18,7 @@ from gscodec.bitstream.tiles import Box, TileRecord, tiles_in_box, unpack_tiles
 from gscodec.branches.lossless import decode as lossless
 from gscodec.branches.native import decode as native
 from gscodec.cloud import ATTRIBUTES, GaussianCloud, empty_cloud
-from gscodec.config import DecodeLimits
+from gscodec.config import DecodeLimits, Progress, no_progress
 from gscodec.digest import DIGEST_BYTES, digest
 from gscodec.errors import BadInputError, CorruptStreamError
 
@@ -26,7 +26,6 @@ DECODERS: dict[Branch, ModuleType] = {Branch.NATIVE: native, Branch.LOSSLESS: lo
 
 FRONT_DOOR = frozenset({StreamKind.TILES, StreamKind.DIGESTS})  # read here; branches get all others
 
-Progress = Callable[[str, float], None]
 Data = bytes | bytearray | memoryview | str | os.PathLike[str] | Source
 
 
@@ -50,7 +49,7 @@ def decode(
         container = Container.open(source, limits, ignore_checksums)
         records = read_tiles(container)
         wanted = _wanted(records, tiles, box)
-        cloud = _decode_tiles(container, records, wanted, threads, progress, ignore_checksums)
+        cloud = _decode_tiles(container, records, wanted, threads, progress or no_progress, ignore_checksums)
         if tiles is None and box is None:
             container.verify_unread()
     if box is not None:
@@ -85,7 +84,7 @@ def _decode_tiles(
     records: Sequence[TileRecord],
     wanted: list[int],
     threads: int | None,
-    progress: Progress | None,
+    progress: Progress,
     ignore_checksums: bool,
 ) -> GaussianCloud:
     header = container.header
@@ -131,8 +130,7 @@ def _decode_tiles(
         try:
             for place, future in enumerate(futures):
                 future.result()
-                if progress is not None:
-                    progress("decoding", (place + 1) / len(wanted))
+                progress("decoding", (place + 1) / len(wanted))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

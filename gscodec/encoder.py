@@ -18,18 +18,16 @@ from gscodec.bitstream.tiles import Point, TileRecord, pack_tiles
 from gscodec.branches.lossless import encode as lossless
 from gscodec.branches.native import encode as native
 from gscodec.cloud import GaussianCloud
-from gscodec.config import EncodeConfig
+from gscodec.config import EncodeConfig, Progress, no_progress
 from gscodec.decoder import DECODERS
 from gscodec.digest import digest
 from gscodec.errors import BadInputError
 from gscodec.sanitise import sanitise
 
-ENCODERS: dict[Branch, Callable[[GaussianCloud, EncodeConfig, Executor], tuple[list[int], list[Stream]]]] = {
+ENCODERS: dict[Branch, Callable[[GaussianCloud, EncodeConfig, Executor, Progress], tuple[list[int], list[Stream]]]] = {
     Branch.NATIVE: native.encode_tiles,
     Branch.LOSSLESS: lossless.encode_tiles,
 }
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def encode_chunks(
     before this returns: the digests in the file are of what a decoder gives.
     """
     config = config or EncodeConfig()
-    progress = progress or (lambda _stage, _share: None)
+    progress = progress or no_progress
     start = time.perf_counter()
     branch = Branch.LOSSLESS if config.lossless else Branch.NATIVE
     progress("encoding", 0.0)
@@ -75,7 +73,7 @@ def encode_chunks(
     if branch == Branch.NATIVE:
         cloud, dropped = sanitise(cloud, strict=config.strict)
     with ThreadPoolExecutor(config.threads or os.cpu_count() or 1) as pool:
-        counts, streams = ENCODERS[branch](cloud, config, pool)
+        counts, streams = ENCODERS[branch](cloud, config, pool, progress)
         header = _header(branch, cloud, len(counts))
         records, digests = _decode_again(header, counts, streams, pool, progress)
     streams += [

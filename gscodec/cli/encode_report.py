@@ -73,7 +73,12 @@ def encode_lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     mode = "lossless" if data["quality"] is None else f"quality {data['quality']:g}"
     ratio = f"{source['bytes'] / output['bytes']:.2f} times smaller"
     lines.append(("", f"{output['bytes']:,} bytes, {ratio}{per_splat(output['bytes'], output['splats'])}"))
-    lines.append(("", f"{mode}, {output['splats']:,} splats in {output['tiles']:,} tiles"))
+    lines.append(
+        (
+            "",
+            f"{mode}, {output['splats']:,} splats in {output['tiles']:,} {'tile' if output['tiles'] == 1 else 'tiles'}",
+        )
+    )
     lines += stream_lines(output["stream_bytes"], output["splats"])
     lines.append(("time", ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in data["seconds"].items())))
     return lines

@@ -108,12 +108,13 @@ def _work(args: argparse.Namespace) -> Summary:
 
 def _lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     source, output, tiles = data["input"], data["output"], data["tiles"]
+    word = "tile" if tiles["total"] == 1 else "tiles"
     share = f"{100 * data['bytes_read'] / data['file_bytes']:.1f} %"
     checked = "checksums of all bytes read; SHA-256 digest of each decoded tile equals the encoder's"
     return [
         ("input", source["file"]),
-        ("", f"{source['bytes']:,} bytes, {data['branch']}, {source['splats']:,} splats in {tiles['total']:,} tiles"),
-        ("read", f"{data['bytes_read']:,} bytes ({share}), {tiles['decoded']:,} of {tiles['total']:,} tiles"),
+        ("", f"{source['bytes']:,} bytes, {data['branch']}, {source['splats']:,} splats in {tiles['total']:,} {word}"),
+        ("read", f"{data['bytes_read']:,} bytes ({share}), {tiles['decoded']:,} of {tiles['total']:,} {word}"),
         ("verified", checked if data["digests"] == "verified" else "nothing"),
         ("output", output["file"]),
         ("", f"{output['bytes']:,} bytes, {output['splats']:,} splats, SH degree {output['sh_degree']}"),

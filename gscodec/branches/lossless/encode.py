@@ -44,6 +44,7 @@ from gscodec.branches.lossless.syntax import (
     unpacked_bytes,
 )
 from gscodec.cloud import GaussianCloud
+from gscodec.config import Progress, no_progress
 from gscodec.entropy.bits import pack_bits
 from gscodec.entropy.bytes import compress
 from gscodec.entropy.planes import PlaneWriter
@@ -95,7 +96,9 @@ def schema_of(cloud: GaussianCloud) -> Schema:
     return Schema(cloud.sh_degree, extras, cloud.meta)
 
 
-def encode_tiles(cloud: GaussianCloud, config: Any, pool: Executor) -> tuple[list[int], list[Stream]]:
+def encode_tiles(
+    cloud: GaussianCloud, config: Any, pool: Executor, progress: Progress = no_progress
+) -> tuple[list[int], list[Stream]]:
     """(rows of each tile, all streams but the common ones) of a cloud, in tiles of 65536 rows, the last one shorter.
 
     Tiles run on ``pool``, which must not be the one that the caller itself runs on.
@@ -114,8 +117,9 @@ def encode_tiles(cloud: GaussianCloud, config: Any, pool: Executor) -> tuple[lis
         rows = cloud.select(slice(start, start + TILE_ROWS))
         tasks.append(pool.submit(encode_tile, rows, near_earlier(rows.positions, pool), schema, number))
     streams = [Stream(StreamKind.SCHEMA, Coder(coder), payload, len(text))]
-    for task in tasks:
+    for number, task in enumerate(tasks, start=1):
         streams += task.result()
+        progress("coding", number / len(tasks))
     return [min(TILE_ROWS, len(cloud) - start) for start in starts], streams
 
 

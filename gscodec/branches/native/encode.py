@@ -39,7 +39,7 @@ from gscodec.branches.native.syntax import (
 )
 from gscodec.branches.native.tiling import cut, tile_exponent
 from gscodec.cloud import GaussianCloud
-from gscodec.config import EncodeConfig
+from gscodec.config import EncodeConfig, Progress, no_progress
 from gscodec.entropy.bytes import compress
 from gscodec.entropy.planes import PlaneWriter
 from gscodec.entropy.tables import FrequencyTables, normalise, pack
@@ -69,7 +69,9 @@ class TileStreams:
     writers: dict[StreamKind, PlaneWriter]
 
 
-def encode_tiles(cloud: GaussianCloud, config: EncodeConfig, pool: Executor) -> tuple[list[int], list[Stream]]:
+def encode_tiles(
+    cloud: GaussianCloud, config: EncodeConfig, pool: Executor, progress: Progress = no_progress
+) -> tuple[list[int], list[Stream]]:
     """(splats of each tile, all streams but the common ones) of a finite cloud; tiles run on ``pool``."""
     scales = np.sort(cloud.log_scales, axis=1)[:, ::-1].astype(np.float64)
     opacity = log_opacities(cloud.opacity_logits)
@@ -83,7 +85,10 @@ def encode_tiles(cloud: GaussianCloud, config: EncodeConfig, pool: Executor) -> 
     def quantised(index: I64) -> TileStreams:
         return _Tile(params, cloud, opacity, classes, index).streams()
 
-    drafts = list(pool.map(quantised, tiles))
+    drafts = []
+    for draft in pool.map(quantised, tiles):
+        drafts.append(draft)
+        progress("quantising", len(drafts) / len(tiles))
     tables = dict(zip(TABLE_COUNTS, pool.map(lambda kind: _tables(kind, drafts), TABLE_COUNTS), strict=True))
     packed = b"".join(pack(table.freqs) for table in tables.values())
     coder, compressed = compress(packed, TABLES_LEVEL)
@@ -104,8 +109,9 @@ def encode_tiles(cloud: GaussianCloud, config: EncodeConfig, pool: Executor) -> 
         draft.writers.clear()
         return own
 
-    for own in pool.map(coded, range(len(tiles))):
+    for number, own in enumerate(pool.map(coded, range(len(tiles))), start=1):
         streams += own
+        progress("coding", number / len(tiles))
     return [len(index) for index in tiles], streams
 
 
