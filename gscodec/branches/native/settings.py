@@ -16,13 +16,13 @@ DEFAULT_QUALITY = 75.0
 POINTS_PER_FACTOR_OF_TWO = 15.0
 
 # At DEFAULT_QUALITY and weight class WEIGHT_ZERO.
-CELL = 0.07  # pixels
-SCALE = 0.07  # natural log
-RATIO = 0.08  # of the middle axis
-OPACITY = 0.06  # natural log
-ROTATION = 0.08  # radians
-DC = 0.05
-AC = (0.043, 0.043, 0.043, 0.043)
+CELL = 0.063  # pixels
+SCALE = 0.063  # natural log
+RATIO = 0.072  # of the middle axis
+OPACITY = 0.054  # natural log
+ROTATION = 0.072  # radians
+DC = 0.045
+AC = (0.0387, 0.0387, 0.0387, 0.0387)
 
 AC_ROUND_UP = 0.45  # SH AC magnitudes round up from here: rounding to nearest loses energy, and errors add up
 
