@@ -173,6 +173,13 @@ def test_heavy_packages_stay_above_layer_4() -> None:
     assert wrong == []
 
 
+def test_the_cpu_renderer_needs_torch_for_gradients_only() -> None:
+    modules = [name for name in FILES if name.startswith("gscodec.render.cpu") or name == "gscodec.render.protocol"]
+    heavy = {name for name in modules for target, _ in _imports(name) if target.split(".")[0] in HEAVY}
+    assert heavy == {"gscodec.render.cpu.autograd"}
+    assert [name for name in modules for target, _ in _imports(name) if target == "gscodec.render.cpu.autograd"] == []
+
+
 def test_no_file_is_longer_than_400_lines() -> None:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in _repository_files("*.py")}
     assert lengths

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gscodec_tools.cameras import load_cameras
 from gscodec_tools.make_sample import main, make_sample, sample_cameras, write_sample
-from gscodec_tools.render import render
 from gscodec_tools.sample_shading import fibonacci_directions, sh_matrix
 from gscodec_tools.sample_surfaces import Noise, Surface, sample_surface, sphere
 
 from gscodec.cloud import ATTRIBUTES, GaussianCloud
 from gscodec.errors import BadInputError, OutputError
 from gscodec.formats.ply import read_ply
+from gscodec.render.cpu import render
+from gscodec.scene import load_cameras
 
 SPLATS = 12_000
 

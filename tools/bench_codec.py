@@ -2,9 +2,9 @@
 
     python -m gscodec_tools.bench_codec --scenes DIR --out results [--only NAME] [--skip-peers]
 
-Every folder below DIR with a point_cloud.ply and a cameras.json is a scene. PSNR is the mean over the test views, (b)
-against renders of the source on black; where the folder has images/, also (a) of source and decoded against the
-photos. Seconds are of the work in memory after a warm-up, for other formats of the whole process.
+Every folder below DIR with a point_cloud.ply and a cameras.json is a scene. PSNR and SSIM are means over the test
+views, (b) against renders of the source on black; where the folder has images/, also (a) of source and decoded against
+the photos. Seconds are of the work in memory after a warm-up, for other formats of the whole process.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from typing import Any
 
 import zstandard
 from gscodec_tools.attribute_errors import attribute_errors
-from gscodec_tools.cameras import Camera, load_cameras
 from gscodec_tools.commands import CommandFailedError
 from gscodec_tools.machine import machine
 from gscodec_tools.peer_tools import PEERS, PeerTool
-from gscodec_tools.quality import Reference, photo_psnr
+from gscodec_tools.quality import Quality, Reference, photo_quality
 
 from gscodec.bitstream.atomic import atomic_write
 from gscodec.cloud import GaussianCloud
@@ -36,6 +35,7 @@ from gscodec.decoder import decode
 from gscodec.encoder import encode, encode_chunks
 from gscodec.errors import BadInputError, GsbError
 from gscodec.formats.ply import read_ply
+from gscodec.scene import Camera, load_cameras
 
 SWEEP = (30.0, 45.0, 60.0, 75.0, 90.0)
 
@@ -65,10 +65,10 @@ class Scene:
         return {"bytes": size, "bytes_per_splat": round(size / count, 3), "bits_per_splat": round(8 * size / count, 2)}
 
     def quality(self, decoded: GaussianCloud) -> dict[str, Any]:
-        """PSNR against renders of the source, and against photos where there are any."""
-        result: dict[str, Any] = {"psnr_renders": _decibel(self.reference.psnr(decoded))}
+        """PSNR and SSIM against renders of the source, and against photos where there are any."""
+        result = _means(self.reference.quality(decoded), "renders")
         if self.photos is not None:
-            result["psnr_photos"] = _decibel(photo_psnr(decoded, self.cameras, self.photos)[0])
+            result |= _means(photo_quality(decoded, self.cameras, self.photos), "photos")
         return result
 
 
@@ -82,7 +82,8 @@ def bench_scene(scene: Scene, tool: PeerTool | None) -> dict[str, Any]:
         "test_views": len(scene.cameras),
     }
     if scene.photos is not None:
-        result["source_psnr_photos"] = _decibel(photo_psnr(scene.cloud, scene.cameras, scene.photos)[0])
+        photos = _means(photo_quality(scene.cloud, scene.cameras, scene.photos), "photos")
+        result |= {f"source_{name}": value for name, value in photos.items()}
     _say(scene, "default quality")
     result["default"] = _default(scene)
     _say(scene, "sweep")
@@ -155,14 +156,16 @@ def as_text(scene: dict[str, Any]) -> str:
     head = f"{scene['scene']}: {scene['splats']:,} splats, SH degree {scene['sh_degree']}, {scene['ply_bytes']:,} bytes"
     lines = [
         head,
-        f"{'':<24} {'bytes':>12} {'bits/splat':>10} {'PSNR':>7} {'photos':>7} {'encode s':>9} {'decode s':>9}",
+        f"{'':<24} {'bytes':>12} {'bits/splat':>10} {'PSNR':>7} {'SSIM':>7} {'photos':>7} "
+        f"{'encode s':>9} {'decode s':>9}",
     ]
 
     def add(name: str, row: dict[str, Any]) -> None:
         cells = [_cell(row.get(key), 2) for key in ("psnr_renders", "psnr_photos", "encode_s", "decode_s")]
+        cells.insert(1, _cell(row.get("ssim_renders"), 4))
         lines.append(
             f"  {name:<22} {row['bytes']:>12,} {row['bits_per_splat']:>10.1f} {cells[0]:>7} {cells[1]:>7} "
-            f"{cells[2]:>9} {cells[3]:>9}"
+            f"{cells[2]:>7} {cells[3]:>9} {cells[4]:>9}"
         )
 
     if "source_psnr_photos" in scene:
@@ -180,6 +183,10 @@ def as_text(scene: dict[str, Any]) -> str:
 
 def _cell(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _means(quality: Quality, reference: str) -> dict[str, Any]:
+    return {f"psnr_{reference}": _decibel(quality.psnr), f"ssim_{reference}": round(quality.ssim, 5)}
 
 
 def _decibel(value: float) -> float | None:

@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from gscodec_tools.attribute_errors import as_text, attribute_errors
-from gscodec_tools.cameras import load_cameras
 from gscodec_tools.commands import CommandFailedError, Finished, run_command, tool_path
 from gscodec_tools.make_sample import write_sample
-from gscodec_tools.quality import Reference, psnr
-from gscodec_tools.render import render
+from gscodec_tools.metrics import psnr_float
+from gscodec_tools.quality import Reference
 
 from gscodec.bitstream.atomic import atomic_write
 from gscodec.errors import BadInputError, GsbError
 from gscodec.formats.ply import read_ply
+from gscodec.render.cpu import render
+from gscodec.scene import load_cameras
 
 AMPLIFIED = 10.0
 WARM_UP_SPLATS = 4000
@@ -61,7 +62,7 @@ def demo(folder: Path, splats: int) -> None:
     print(f"\nerrors of {decoded}; the weights are what a splat adds to the error of an image\n{as_text(errors)}\n")
     reference = Reference(source, load_cameras(cameras_path, "test"))
     images = [render(found, camera) for camera in reference.cameras]
-    values = [psnr(own, other) for own, other in zip(reference.images, images, strict=True)]
+    values = [psnr_float(own, other) for own, other in zip(reference.images, images, strict=True)]
     views = ", ".join(f"{camera.name} {value:.2f}" for camera, value in zip(reference.cameras, values, strict=True))
     print(f"PSNR against renders of the source: {np.mean(values):.2f} dB ({views})\n")
     picture = folder / "comparison.png"

@@ -1,12 +1,11 @@
-"""PSNR of a decoded cloud: against renders of its source, and against photos.
+"""PSNR and SSIM of a decoded cloud: against renders of its source, and against photos.
 
-The two references are never mixed. PSNR is taken per view on floats clamped to [0, 1], without rounding to
-8 bits, over all pixels and channels; the mean is over views, as the tables of 3DGS papers have it.
+The two references are never mixed. Every measure is taken per view on images clamped to [0, 1]; the mean is over
+views, as the tables of 3DGS papers have it. "psnr" is that of floats, "psnr_8bit" that of saved pictures.
 
-    python -m gscodec_tools.quality source.ply decoded.ply cameras.json [--photos DIR] [--json]
+    python -m gscodec_tools.quality source.ply decoded.ply cameras.json [--photos DIR] [--lpips WEIGHTS] [--json]
 """
 
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 import argparse
@@ -14,97 +13,81 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from gscodec_tools.cameras import Camera, load_cameras
-from gscodec_tools.render import render
-from numba import njit, prange
+from gscodec_tools.lpips import VARIANTS, Lpips
+from gscodec_tools.metrics import Image, psnr_8bit, psnr_float, ssim
 
 from gscodec.cloud import GaussianCloud
 from gscodec.errors import BadInputError, GsbError
 from gscodec.formats.ply import read_ply
-
-Image = npt.NDArray[np.float32]
-
-
-def psnr(a: Image, b: Image) -> float:
-    """PSNR in dB of two float images [H,W,3] after clamping both to [0, 1]; infinite if they are equal.
-
-    Raises BadInputError if their shapes differ.
-    """
-    if a.shape != b.shape or a.ndim != 3:
-        raise BadInputError("images of different shape", field="image", found=a.shape, allowed=b.shape)
-    mse = _row_errors(a.astype(np.float32, copy=False), b.astype(np.float32, copy=False)).sum() / a.size
-    return -10.0 * math.log10(mse) if mse > 0.0 else math.inf
+from gscodec.render.cpu import render
+from gscodec.scene import Camera, load_cameras, load_photo
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _row_errors(a: Image, b: Image) -> npt.NDArray[np.float64]:
-    sums = np.zeros(a.shape[0], np.float64)
-    for row in prange(a.shape[0]):
-        total = 0.0
-        for column in range(a.shape[1]):
-            for channel in range(a.shape[2]):
-                x, y = a[row, column, channel], b[row, column, channel]
-                difference = np.float64(min(max(x, 0.0), 1.0)) - np.float64(min(max(y, 0.0), 1.0))
-                total += difference * difference
-        sums[row] = total
-    return sums
+@dataclass(frozen=True)
+class ViewQuality:
+    """One view: PSNR in dB of floats and of 8-bit pixels, SSIM; LPIPS where it was asked for."""
+
+    psnr: float
+    psnr_8bit: float
+    ssim: float
+    lpips: float | None = None
+
+    @classmethod
+    def of(cls, a: Image, b: Image, lpips: Lpips | None = None) -> ViewQuality:
+        """Of two images [H,W,3]. Raises BadInputError if they cannot be compared."""
+        return cls(psnr_float(a, b), psnr_8bit(a, b), ssim(a, b), lpips(a, b) if lpips else None)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """All views in the order of their cameras, and the means over views."""
+
+    views: tuple[ViewQuality, ...]
+
+    def mean(self, measure: str) -> float:
+        """Mean over views of a field of ViewQuality: mean of per-view PSNR, not PSNR of a mean error."""
+        return float(np.mean([getattr(view, measure) for view in self.views]))
+
+    @property
+    def psnr(self) -> float:
+        """Mean of the per-view PSNR of floats in dB."""
+        return self.mean("psnr")
+
+    @property
+    def ssim(self) -> float:
+        """Mean of the per-view SSIM."""
+        return self.mean("ssim")
 
 
 class Reference:
     """Renders of a source cloud, kept in memory to measure many decoded clouds against."""
 
     def __init__(self, cloud: GaussianCloud, cameras: Sequence[Camera]) -> None:
-        if not cameras:
-            raise BadInputError("no camera to measure from", field="cameras", found=0, allowed="at least 1")
-        self.cameras = tuple(cameras)
+        self.cameras = _at_least_one(cameras)
         self.images = [render(cloud, camera) for camera in self.cameras]
 
-    def per_view(self, decoded: GaussianCloud) -> list[float]:
-        """PSNR in dB of each view, in the order of the cameras."""
-        return [psnr(image, render(decoded, view)) for image, view in zip(self.images, self.cameras, strict=True)]
-
-    def psnr(self, decoded: GaussianCloud) -> float:
-        """Mean of the per-view PSNR in dB."""
-        return float(np.mean(self.per_view(decoded)))
+    def quality(self, decoded: GaussianCloud, lpips: Lpips | None = None) -> Quality:
+        """Of renders of ``decoded`` against these."""
+        views = zip(self.images, self.cameras, strict=True)
+        return Quality(tuple(ViewQuality.of(image, render(decoded, camera), lpips) for image, camera in views))
 
 
-def source_psnr(source: GaussianCloud, decoded: GaussianCloud, cameras: Sequence[Camera]) -> tuple[float, list[float]]:
-    """Mean and list of per-view PSNR in dB of ``decoded`` against renders of ``source``."""
-    values = Reference(source, cameras).per_view(decoded)
-    return float(np.mean(values)), values
+def photo_quality(
+    cloud: GaussianCloud, cameras: Sequence[Camera], folder: str | Path, lpips: Lpips | None = None
+) -> Quality:
+    """Of renders on black against the photos in ``folder``; needs pillow."""
+    views = _at_least_one(cameras)
+    return Quality(tuple(ViewQuality.of(load_photo(view, folder), render(cloud, view), lpips) for view in views))
 
 
-def photo_psnr(cloud: GaussianCloud, cameras: Sequence[Camera], folder: str | Path) -> tuple[float, list[float]]:
-    """Mean and list of per-view PSNR in dB against the photos in ``folder``, on black; needs pillow."""
+def _at_least_one(cameras: Sequence[Camera]) -> tuple[Camera, ...]:
     if not cameras:
         raise BadInputError("no camera to measure from", field="cameras", found=0, allowed="at least 1")
-    values = [psnr(render(cloud, camera), load_photo(camera, folder)) for camera in cameras]
-    return float(np.mean(values)), values
-
-
-def load_photo(camera: Camera, folder: str | Path) -> Image:
-    """The photo of a camera as float32 [height, width, 3] in [0, 1], found in ``folder`` by its file name.
-
-    Raises BadInputError if it is missing, unreadable or of another size than the camera, or without pillow.
-    """
-    try:
-        import PIL.Image
-    except ImportError as error:
-        raise BadInputError("photos need pillow: pip install 'gscodec[eval]'") from error
-    path = Path(folder) / Path(camera.image).name
-    try:
-        with PIL.Image.open(path) as photo:
-            pixels = np.asarray(photo.convert("RGB"), np.float32) / np.float32(255.0)
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"cannot read photo: {error}", field="photo", found=str(path)) from error
-    if pixels.shape != (camera.height, camera.width, 3):
-        allowed = (camera.height, camera.width, 3)
-        raise BadInputError("photo of another size", field=path.name, found=pixels.shape, allowed=allowed)
-    return pixels
+    return tuple(cameras)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,45 +97,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("decoded", help="PLY to measure")
     parser.add_argument("cameras", help="cameras.json; its test views are used")
     parser.add_argument("--photos", metavar="DIR", help="folder of the views' photos, found by file name")
+    parser.add_argument("--lpips", metavar="WEIGHTS", help="also LPIPS; see gscodec_tools.lpips for the file")
+    parser.add_argument("--lpips-variant", choices=tuple(VARIANTS), default="lpips_vgg_3dgs")
     parser.add_argument("--json", action="store_true", help="print JSON; null stands for an infinite PSNR")
     options = parser.parse_args(arguments)
     try:
+        lpips = None if options.lpips is None else Lpips(options.lpips, options.lpips_variant)
         cameras = load_cameras(options.cameras, "test")
         source, decoded = read_ply(options.source), read_ply(options.decoded)
-        results = {"source_renders": source_psnr(source, decoded, cameras)}
+        results = {"source_renders": Reference(source, cameras).quality(decoded, lpips)}
         if options.photos is not None:
-            results["photos_source"] = photo_psnr(source, cameras, options.photos)
-            results["photos_decoded"] = photo_psnr(decoded, cameras, options.photos)
+            results["photos_source"] = photo_quality(source, cameras, options.photos, lpips)
+            results["photos_decoded"] = photo_quality(decoded, cameras, options.photos, lpips)
     except GsbError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(_as_json(results, cameras) if options.json else _as_text(results))
+    names = {"psnr": "psnr", "psnr_8bit": "psnr_8bit", "ssim": "ssim"} | ({"lpips": lpips.variant} if lpips else {})
+    print(_as_json(results, cameras, names) if options.json else _as_text(results, names))
     return 0
 
 
-def _as_json(results: dict[str, tuple[float, list[float]]], cameras: Sequence[Camera]) -> str:
+def _as_json(results: dict[str, Quality], cameras: Sequence[Camera], names: dict[str, str]) -> str:
     def finite(value: float) -> float | None:
         return value if math.isfinite(value) else None
 
     tree = {
-        name: {
-            "mean_psnr": finite(mean),
-            "per_view": {view.name: finite(value) for view, value in zip(cameras, values, strict=True)},
+        reference: {
+            **{f"mean_{name}": finite(quality.mean(measure)) for measure, name in names.items()},
+            "per_view": {
+                camera.name: {name: finite(getattr(view, measure)) for measure, name in names.items()}
+                for camera, view in zip(cameras, quality.views, strict=True)
+            },
         }
-        for name, (mean, values) in results.items()
+        for reference, quality in results.items()
     }
     return json.dumps(tree, indent=1)
 
 
-def _as_text(results: dict[str, tuple[float, list[float]]]) -> str:
+def _as_text(results: dict[str, Quality], names: dict[str, str]) -> str:
     labels = {
         "source_renders": "decoded against renders of the source",
         "photos_source": "source against photos",
         "photos_decoded": "decoded against photos",
     }
-    return "\n".join(
-        f"{labels[name]}: {mean:.3f} dB (mean of {len(values)} test views)" for name, (mean, values) in results.items()
-    )
+    lines = []
+    for reference, quality in results.items():
+        rounded = quality.mean("psnr_8bit")
+        numbers = [f"{quality.psnr:.3f} dB", f"{rounded:.3f} dB in 8 bits", f"SSIM {quality.ssim:.5f}"]
+        if "lpips" in names:
+            numbers.append(f"{names['lpips']} {quality.mean('lpips'):.5f}")
+        lines.append(f"{labels[reference]}: {', '.join(numbers)} (mean of {len(quality.views)} test views)")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

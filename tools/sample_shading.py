@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from gscodec_tools.projection import sh_basis
 from gscodec_tools.sample_scene import SUN, mix, rgb
 from gscodec_tools.sample_surfaces import F64
 
 from gscodec.cloud import SH_REST_COUNTS
+from gscodec.render.cpu.harmonics import sh_basis
 from gscodec.units import SH_C0
 
 FIT_DIRECTIONS = 256

@@ -5,15 +5,15 @@ Zwicker et al. 2001, "EWA volume splatting", for the Jacobian; Yu et al. 2024, "
 opacity compensation of the antialiased mode.
 """
 
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
+
+from gscodec.render.cpu.harmonics import SH_DC, sh_basis
 
 NEAR = float(np.float32(0.2))  # camera-space z, compared in single precision; not drawn at it or nearer
 DILATION = 0.3  # pixels squared, added to both screen variances
@@ -21,43 +21,31 @@ GUARD = 1.3  # the Jacobian is taken at most at this multiple of the half field 
 CENTRE_LIMIT = 1.5  # splats whose centre lies beyond this multiple of it are not drawn
 MIN_ALPHA = 1.0 / 255.0
 
+Row = tuple[float, float, float]
+
 # Columns of the screen-space table; depth is camera z, t bounds the ellipse: x' conic x <= t where alpha >= MIN_ALPHA.
 X, Y, CONIC_XX, CONIC_XY, CONIC_YY, OPACITY, RED, GREEN, BLUE, DEPTH, VAR_X, VAR_Y, COV_XY, T = range(14)
 COLUMNS = 14
 
 
 @njit(cache=True, nogil=True)
-def sh_basis(x: float, y: float, z: float, count: int, out: npt.NDArray[Any]) -> None:
-    """Real spherical harmonics 1..count (DC left out) at a unit direction, in the order and signs of 3DGS."""
-    if count >= 3:
-        out[0] = -0.4886025119029199 * y
-        out[1] = 0.4886025119029199 * z
-        out[2] = -0.4886025119029199 * x
-    if count >= 8:
-        out[3] = 1.0925484305920792 * x * y
-        out[4] = -1.0925484305920792 * y * z
-        out[5] = 0.31539156525252005 * (3.0 * z * z - 1.0)
-        out[6] = -1.0925484305920792 * x * z
-        out[7] = 0.5462742152960396 * (x * x - y * y)
-    if count >= 15:
-        out[8] = -0.5900435899266435 * y * (3.0 * x * x - y * y)
-        out[9] = 2.890611442640554 * x * y * z
-        out[10] = -0.4570457994644658 * y * (5.0 * z * z - 1.0)
-        out[11] = 0.3731763325901154 * z * (5.0 * z * z - 3.0)
-        out[12] = -0.4570457994644658 * x * (5.0 * z * z - 1.0)
-        out[13] = 1.445305721320277 * z * (x * x - y * y)
-        out[14] = -0.5900435899266435 * x * (x * x - 3.0 * y * y)
-    if count >= 24:
-        zz = z * z
-        out[15] = 2.5033429417967046 * x * y * (x * x - y * y)
-        out[16] = -1.7701307697799304 * y * z * (3.0 * x * x - y * y)
-        out[17] = 0.9461746957575601 * x * y * (7.0 * zz - 1.0)
-        out[18] = -0.6690465435572892 * y * z * (7.0 * zz - 3.0)
-        out[19] = 0.10578554691520431 * (zz * (35.0 * zz - 30.0) + 3.0)
-        out[20] = -0.6690465435572892 * x * z * (7.0 * zz - 3.0)
-        out[21] = 0.47308734787878004 * (x * x - y * y) * (7.0 * zz - 1.0)
-        out[22] = -1.7701307697799304 * x * z * (x * x - 3.0 * y * y)
-        out[23] = 0.6258357354491761 * (x * x * (x * x - 3.0 * y * y) - y * y * (3.0 * x * x - y * y))
+def jacobian_row(view: npt.NDArray[np.float64], row: int, scale: float, slope: float) -> Row:
+    """A row of J·W: what a world offset adds to the pixel; scale = focal length / z, slope = x / z or y / z."""
+    return (
+        scale * (view[row, 0] - slope * view[2, 0]),
+        scale * (view[row, 1] - slope * view[2, 1]),
+        scale * (view[row, 2] - slope * view[2, 2]),
+    )
+
+
+@njit(cache=True, nogil=True)
+def rotation_matrix(w: float, x: float, y: float, z: float, k: float) -> tuple[Row, Row, Row]:
+    """The rows of the rotation of a quaternion; k = 2 / its squared norm."""
+    return (
+        (1.0 - k * (y * y + z * z), k * (x * y - w * z), k * (x * z + w * y)),
+        (k * (x * y + w * z), 1.0 - k * (x * x + z * z), k * (y * z - w * x)),
+        (k * (x * z - w * y), k * (y * z + w * x), 1.0 - k * (x * x + y * y)),
+    )
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -71,8 +59,8 @@ def project(
     view: npt.NDArray[np.float64],
     centre: npt.NDArray[np.float64],
     intrinsics: npt.NDArray[np.float64],
-    centre_limit: float,
     antialiased: bool,
+    centre_limit: float,
     screen: npt.NDArray[np.float32],
     visible: npt.NDArray[np.uint8],
 ) -> None:
@@ -105,23 +93,16 @@ def project(
                 continue
             # Rows of J·W: two 3-vectors that take a world offset to pixels.
             gx, gy = min(max(x, -guard_x), guard_x), min(max(y, -guard_y), guard_y)
-            ux = fx / z * (view[0, 0] - gx * view[2, 0])
-            uy = fx / z * (view[0, 1] - gx * view[2, 1])
-            uz = fx / z * (view[0, 2] - gx * view[2, 2])
-            vx = fy / z * (view[1, 0] - gy * view[2, 0])
-            vy = fy / z * (view[1, 1] - gy * view[2, 1])
-            vz = fy / z * (view[1, 2] - gy * view[2, 2])
+            ux, uy, uz = jacobian_row(view, 0, fx / z, gx)
+            vx, vy, vz = jacobian_row(view, 1, fy / z, gy)
             # The same in the splat's axes, scaled: J·W·R·S.
             qw, qx = np.float64(quats[i, 0]), np.float64(quats[i, 1])
             qy, qz = np.float64(quats[i, 2]), np.float64(quats[i, 3])
             norm = qw * qw + qx * qx + qy * qy + qz * qz
             if not norm > 0.0:
                 continue
-            k = 2.0 / norm
             s0, s1, s2 = math.exp(log_scales[i, 0]), math.exp(log_scales[i, 1]), math.exp(log_scales[i, 2])
-            r00, r01, r02 = 1.0 - k * (qy * qy + qz * qz), k * (qx * qy - qw * qz), k * (qx * qz + qw * qy)
-            r10, r11, r12 = k * (qx * qy + qw * qz), 1.0 - k * (qx * qx + qz * qz), k * (qy * qz - qw * qx)
-            r20, r21, r22 = k * (qx * qz - qw * qy), k * (qy * qz + qw * qx), 1.0 - k * (qx * qx + qy * qy)
+            (r00, r01, r02), (r10, r11, r12), (r20, r21, r22) = rotation_matrix(qw, qx, qy, qz, 2.0 / norm)
             u0, u1, u2 = (
                 s0 * (ux * r00 + uy * r10 + uz * r20),
                 s1 * (ux * r01 + uy * r11 + uz * r21),
@@ -148,11 +129,11 @@ def project(
             if not (mx + rx >= 0.0 and mx - rx <= width - 1.0 and my + ry >= 0.0 and my - ry <= height - 1.0):
                 continue
             dx, dy, dz = px - centre[0], py - centre[1], pz - centre[2]
-            norm = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
-            sh_basis(dx * norm, dy * norm, dz * norm, count, basis)
-            red = 0.5 + 0.28209479177387814 * sh_dc[i, 0]
-            green = 0.5 + 0.28209479177387814 * sh_dc[i, 1]
-            blue = 0.5 + 0.28209479177387814 * sh_dc[i, 2]
+            inverse = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
+            sh_basis(dx * inverse, dy * inverse, dz * inverse, count, basis)
+            red = 0.5 + SH_DC * sh_dc[i, 0]
+            green = 0.5 + SH_DC * sh_dc[i, 1]
+            blue = 0.5 + SH_DC * sh_dc[i, 2]
             for c in range(count):
                 red += basis[c] * sh_rest[i, c, 0]
                 green += basis[c] * sh_rest[i, c, 1]

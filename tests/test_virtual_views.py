@@ -1,0 +1,120 @@
+"""Views placed from the cloud alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from clouds import random_cloud
+from gscodec_tools.make_sample import main as write_sample
+
+from gscodec.cloud import GaussianCloud
+from gscodec.errors import BadInputError
+from gscodec.formats.ply import read_ply
+from gscodec.scene import load_cameras, virtual_views
+from gscodec.scene.virtual import look_at
+
+
+def cloud_of(positions, size):
+    count = len(positions)
+    return GaussianCloud(
+        positions=positions.astype(np.float32),
+        log_scales=np.broadcast_to(np.log(size), (count, 3)).astype(np.float32),
+        quats_wxyz=np.tile(np.float32([1, 0, 0, 0]), (count, 1)),
+        opacity_logits=np.full(count, 4.0, np.float32),
+        sh_dc=np.zeros((count, 3), np.float32),
+        sh_rest=np.zeros((count, 0, 3), np.float32),
+    )
+
+
+def directions(count):
+    points = np.random.default_rng(3).standard_normal((count, 3))
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def test_look_at_has_the_target_in_the_middle_and_up_above():
+    eye, target, up = np.array([3.0, -1.0, 2.0]), np.array([0.0, 1.0, 0.5]), np.array([0.0, -1.0, 0.0])
+    camera = look_at(eye, target, up, 64, 48)
+    np.testing.assert_allclose(camera.centre, eye, atol=1e-12)
+    local = camera.world_to_camera[:3] @ [*target, 1.0]
+    np.testing.assert_allclose(local[:2], 0.0, atol=1e-12)
+    assert local[2] > 0
+    assert camera.world_to_camera[1, :3] @ up < 0
+    np.testing.assert_allclose(np.linalg.det(camera.world_to_camera[:3, :3]), 1.0)
+
+
+def test_views_are_the_same_for_the_same_arguments():
+    cloud = random_cloud(3000, 3, seed=1)
+    views = virtual_views(cloud, 5, seed=2, width=320, height=200)
+    assert [view.name for view in views] == [f"virtual_{i:04d}" for i in range(5)]
+    assert {(view.width, view.height, view.split) for view in views} == {(320, 200, "test")}
+    again = virtual_views(cloud, 5, seed=2, width=320, height=200)
+    assert [view.world_to_camera.tobytes() for view in again] == [view.world_to_camera.tobytes() for view in views]
+    other = virtual_views(cloud, 5, seed=3, width=320, height=200)
+    assert other[0].world_to_camera.tobytes() != views[0].world_to_camera.tobytes()
+
+
+def test_an_object_is_looked_at_from_outside():
+    cloud = cloud_of(directions(4000) * 2.0 + [10.0, 0.0, 0.0], 0.05)
+    for view in virtual_views(cloud, 6):
+        assert np.linalg.norm(view.centre - [10.0, 0.0, 0.0]) > 2.2
+        u, v, depth = view.world_to_camera[:3] @ [10.0, 0.0, 0.0, 1.0]
+        assert depth > 0
+        assert abs(view.fx * u / depth) < view.width / 2
+        assert abs(view.fy * v / depth) < view.height / 2
+
+
+def test_cameras_stay_within_a_far_shell():
+    core, shell = directions(5000) * 1.0, directions(4000) * 15.0
+    sizes = np.repeat([0.04, 0.5], [5000, 4000])
+    cloud = cloud_of(np.concatenate([core, shell]), sizes[:, None])
+    distances = [np.linalg.norm(view.centre) for view in virtual_views(cloud, 6)]
+    assert min(distances) > 1.0
+    assert max(distances) < 10.0
+
+
+def test_cameras_stand_inside_a_furnished_room():
+    rng = np.random.default_rng(5)
+    walls = rng.uniform(-1.0, 1.0, (12000, 3))
+    axis = rng.integers(0, 3, 12000)
+    walls[np.arange(12000), axis] = np.sign(walls[np.arange(12000), axis])
+    room, table = np.array([4.0, 1.5, 3.0]), rng.uniform(-1.0, 1.0, (9000, 3)) * [0.6, 0.3, 0.6] + [0.0, 1.2, 0.0]
+    cloud = cloud_of(np.concatenate([walls * room, table]), np.repeat([0.1, 0.03], [12000, 9000])[:, None])
+    inside = [bool((np.abs(view.centre) < room).all()) for view in virtual_views(cloud, 8)]
+    assert sum(inside) >= 6
+
+
+def test_the_sample_scene_is_seen_from_where_its_cameras_are(tmp_path):
+    assert write_sample([str(tmp_path), "--splats", "5000"]) == 0
+    cloud = read_ply(tmp_path / "sample.ply")
+    real = np.array([camera.centre for camera in load_cameras(tmp_path / "cameras.json")])
+    views = virtual_views(cloud, 8)
+    distances = np.linalg.norm(np.array([view.centre for view in views]) - real.mean(axis=0), axis=1)
+    assert np.median(distances) < 1.5 * np.linalg.norm(real - real.mean(axis=0), axis=1).max()
+    # y is down, and people stand above the ground looking at most steeply down
+    assert all(view.world_to_camera[1, 1] > 0.5 for view in views)
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_few_and_odd_splats(count):
+    cloud = random_cloud(count, 1, seed=4)
+    assert len(virtual_views(cloud, 3)) == 3
+    same_place = replace(cloud, positions=np.zeros((count, 3), np.float32), quats_wxyz=np.zeros((count, 4), np.float32))
+    assert all(np.isfinite(view.world_to_camera).all() for view in virtual_views(same_place, 3))
+
+
+def test_splats_that_are_not_finite_are_passed_over():
+    cloud = random_cloud(500, 1, seed=4)
+    positions = cloud.positions.copy()
+    positions[:50] = np.nan
+    views = virtual_views(replace(cloud, positions=positions), 2)
+    assert all(np.isfinite(view.world_to_camera).all() for view in views)
+
+
+def test_bad_arguments_are_refused():
+    cloud = random_cloud(10, 0, seed=4)
+    for arguments in ({"count": 0}, {"count": 1001}, {"seed": -1}, {"width": 0}):
+        with pytest.raises(BadInputError):
+            virtual_views(cloud, **arguments)
+    for empty in (random_cloud(0, 0, seed=4), replace(cloud, opacity_logits=np.full(10, -20, np.float32))):
+        with pytest.raises(BadInputError, match="no visible splat"):
+            virtual_views(empty)
