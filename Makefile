@@ -52,7 +52,9 @@ conformance: $(STAMP) ## gsdec and the reference decoder on the conformance file
 	$(BIN)/python conformance/run.py --decoder '$(BIN)/python -m bitstream_spec.reference_decoder {in} -o {out}'
 
 .PHONY: bench
-bench: $(STAMP) ## measure on the scenes below SCENES=: results/codec.json and results/scale.json (long)
+bench: $(STAMP) ## measure on the scenes below SCENES=, into results/ (about ten minutes)
+	$(BIN)/python -m gscodec_tools.bench_entropy --json results/entropy.json
+	$(BIN)/python -m gscodec_tools.bit_exact '$(SCENES)'/*/point_cloud.ply --lossless --json results/bit_exact.json
 	$(BIN)/python -m gscodec_tools.bench_codec --scenes '$(SCENES)' --out results
 	$(BIN)/python -m gscodec_tools.bench_scale --scenes '$(SCENES)' --out results
 
