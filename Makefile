@@ -58,6 +58,10 @@ bench: $(STAMP) ## measure on the scenes below SCENES=, into results/ (about ten
 	$(BIN)/python -m gscodec_tools.bench_codec --scenes '$(SCENES)' --out results
 	$(BIN)/python -m gscodec_tools.bench_scale --scenes '$(SCENES)' --out results
 
+.PHONY: readme
+readme: $(STAMP) ## write the numbers of results/ into README.md
+	$(BIN)/python -m gscodec_tools.readme_results
+
 .PHONY: clean
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) build dist demo tools/peers/node_modules *.egg-info
