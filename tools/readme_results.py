@@ -38,8 +38,8 @@ def section(results: Path) -> str:
         lines += _codec_rows(scene)
     lines += ["", *_error_table(codec["scenes"]), ""]
     lines += [
-        "Weighted by footprint: opacity² · area on screen. Faint splats and the rotation of round ones hardly show, are",
-        "coded coarsely and dominate RMS and maximum (so do a few of them that the comparison pairs wrongly).",
+        "Weighted by footprint: opacity² · area on screen. Faint splats and the rotation of round ones hardly show,",
+        "are coded coarsely and dominate RMS and maximum (so do a few that the comparison pairs wrongly).",
     ]
     lines += ["", "| lossless, bytes (encode seconds) | " + " | ".join(LOSSLESS) + " | ours over zstd -19 |"]
     lines += ["|---|" + "---|" * (len(LOSSLESS) + 1)]
