@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -125,16 +125,28 @@ def _decode_tiles(
         for name, values in extras.items():
             values[rows] = tile.extras[name]
 
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        futures = [pool.submit(task, place) for place in range(len(wanted))]
+    workers = threads or os.cpu_count() or 1
+    for place, _ in enumerate(_each(task, len(wanted), workers), start=1):
+        progress("decoding", place / len(wanted))
+    return replace(cloud, extras=MappingProxyType(extras))
+
+
+def _each(task: Callable[[int], None], count: int, workers: int) -> Iterator[None]:
+    """Run ``task`` for 0 .. count - 1 and yield as each is done, in order; the first error ends it all.
+
+    One worker is this thread itself: starting another can fail, or never return, where memory is short.
+    """
+    if workers == 1 or count <= 1:
+        yield from map(task, range(count))
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(task, number) for number in range(count)]
         try:
-            for place, future in enumerate(futures):
-                future.result()
-                progress("decoding", (place + 1) / len(wanted))
+            for future in futures:
+                yield future.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return replace(cloud, extras=MappingProxyType(extras))
 
 
 def _check_box(tile: GaussianCloud, record: TileRecord, number: int) -> None:
