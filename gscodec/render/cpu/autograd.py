@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,25 +16,10 @@ from gscodec.render.cpu.forward import background_colour, blend
 from gscodec.render.cpu.projection import CENTRE_LIMIT
 from gscodec.render.cpu.tiles import TiledView, tile_view
 from gscodec.render.protocol import BLACK
+from gscodec.render.view import View
 from gscodec.scene.camera import Camera
 
-
-@dataclass(eq=False)
-class View:
-    """What densification needs to know of one rendered view.
-
-    ``visible`` bool [N]: splats that reach 1/255 somewhere in the view. ``screen_gradient`` float32 [N,2]: the
-    gradient by their centres in pixels (x, y); None until the loss has been differentiated.
-    """
-
-    visible: torch.Tensor
-    screen_gradient: torch.Tensor | None = None
-
-    def screen_gradient_norm(self) -> torch.Tensor:
-        """Per splat [N], the length of ``screen_gradient``. Raises BadInputError before backward."""
-        if self.screen_gradient is None:
-            raise BadInputError("no gradient yet: call backward first", field="screen_gradient")
-        return self.screen_gradient.norm(dim=1)
+__all__ = ["View", "render"]
 
 
 def render(
