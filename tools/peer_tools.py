@@ -36,7 +36,7 @@ PEERS = (
 
 
 class PeerTool:
-    """splat-transform, installed with `npm ci` where it is not there yet.
+    """splat-transform, installed with `npm ci` where it is not there yet. ``command`` is what starts it.
 
     Raises BadInputError if Node.js is missing, CommandFailedError if the installation fails.
     """
@@ -52,15 +52,15 @@ class PeerTool:
         if not (package / "package.json").is_file() or _version(package) != wanted:
             run_command([npm, "ci", "--prefix", str(FOLDER), "--ignore-scripts", "--no-audit", "--no-fund"])
         self.version = f"{PACKAGE} {_version(package)}, Node.js {run_command([node, '--version']).output.strip()}"
-        self._command = [node, str(package / "bin" / "cli.mjs"), "--quiet", "--overwrite"]
+        self.command = [node, str(package / "bin" / "cli.mjs"), "--quiet", "--overwrite"]
 
     def encode(self, peer: Peer, ply: Path, output: Path, cores: int | None = None) -> Finished:
         """Convert a PLY to the peer's format."""
-        return run_command([*self._command, *peer.options, str(ply), str(output)], cores)
+        return run_command([*self.command, *peer.options, str(ply), str(output)], cores)
 
     def decode(self, coded: Path, ply: Path, cores: int | None = None) -> Finished:
         """Convert back to a PLY."""
-        return run_command([*self._command, str(coded), str(ply)], cores)
+        return run_command([*self.command, str(coded), str(ply)], cores)
 
 
 def _version(package: Path) -> str:
