@@ -16,6 +16,7 @@ from gscodec.bitstream.tiles import tiles_in_box
 from gscodec.cli import common, gsdec, gsenc, gsinfo
 from gscodec.cloud import CloudMeta, GaussianCloud
 from gscodec.errors import GsbError
+from gscodec.importance import METHODS
 from gscodec.importance.prune import PruneSpec, prune
 from gscodec.inspect import contents
 
@@ -349,7 +350,7 @@ def test_errors_as_json(ply: Path, gsb: Path, capsys: pytest.CaptureFixture[str]
     error = run_json(capsys, "gsenc", ply, "-f", "--prune", "beauty:0.1", code=3)["error"]
     assert set(error) == {"code", "message", "field", "found", "allowed", "offset"}
     assert (error["code"], error["field"], error["found"], error["allowed"]) == (
-        "bad-input", "prune", "beauty", "opacity",
+        "bad-input", "prune", "beauty", ", ".join(sorted(METHODS)),
     )  # fmt: skip
     assert run_json(capsys, "gsdec", ply, code=4)["error"]["code"] == "bad-magic"
 

@@ -27,12 +27,6 @@ def test_opacity_score() -> None:
     assert np.allclose(scores, [0.5, 0.75, 0.0, 1.0, np.nan], equal_nan=True)
 
 
-def test_table_of_methods() -> None:
-    for method in METHODS.values():
-        assert method.needs in ("nothing", "contributions", "gradients")
-        assert method.summary
-
-
 def test_kept_set_by_hand() -> None:
     cloud = with_logits([1.0, -3.0, 0.5, -1.0, 2.0])
     kept, report = prune(cloud, PruneSpec("opacity", 0.4))
@@ -111,15 +105,52 @@ def test_wrong_scores_are_refused() -> None:
         lowest(random_cloud(3, 0, 1), np.zeros(2, np.float32), 1)
 
 
+@pytest.mark.parametrize(("spec", "kept"), [
+    (PruneSpec("opacity", count=3), 7), (PruneSpec("opacity", count=0), 10), (PruneSpec("opacity", keep=4), 4),
+    (PruneSpec("opacity", keep=99), 10), (PruneSpec("opacity", threshold=0.0), 10),
+])  # fmt: skip
+def test_counts_by_number(spec: PruneSpec, kept: int) -> None:
+    result, report = prune(random_cloud(10, 0, 1), spec)
+    assert (len(result), report.kept, report.removed, report.views) == (kept, kept, 10 - kept, 0)
+
+
+def test_threshold_keeps_what_reaches_it() -> None:
+    cloud = with_logits([1.0, -3.0, 0.0, -1.0, 2.0, np.nan])
+    assert_same_arrays(prune(cloud, PruneSpec("opacity", threshold=0.5))[0], cloud.select(np.array([0, 2, 4])))
+
+
+@pytest.mark.parametrize("spec", [PruneSpec("opacity", count=3), PruneSpec("opacity", threshold=1.5)])
+def test_no_amount_may_remove_everything(spec: PruneSpec) -> None:
+    with pytest.raises(BadInputError, match="no splat"):
+        prune(random_cloud(3, 0, 1), spec)
+
+
 def test_spec_from_text() -> None:
     assert PruneSpec.parse("opacity:0.2") == PruneSpec("opacity", 0.2)
+    assert PruneSpec.parse("opacity:n=20000") == PruneSpec("opacity", count=20000)
+    assert PruneSpec.parse("opacity:keep=5") == PruneSpec("opacity", keep=5)
+    assert PruneSpec.parse("opacity:t=0.01") == PruneSpec("opacity", threshold=0.01)
+    assert PruneSpec.parse("volume-opacity:t=-9.5") == PruneSpec("volume-opacity", threshold=-9.5)
 
 
 @pytest.mark.parametrize(("text", "reason"), [
-    ("beauty:0.2", "unknown pruning method.*beauty.*opacity"), ("", "unknown"), ("opacity", "no fraction"),
-    ("opacity:", "no fraction"), ("opacity:much", "no fraction"), ("opacity:nan", "no fraction"),
+    ("beauty:0.2", "unknown pruning method.*beauty.*opacity"), ("", "unknown"), ("opacity", "no amount"),
+    ("opacity:", "no amount"), ("opacity:much", "no amount"), ("opacity:nan", "no amount"),
+    ("opacity:n=many", "no amount"), ("opacity:n=1.5", "no amount"), ("opacity:beta=1", "no amount"),
+    ("opacity:n=-1", "out of range"), ("opacity:keep=0", "out of range"), ("opacity:t=nan", "bad threshold"),
     ("opacity:1", "out of range"), ("opacity:-0.1", "out of range"), ("opacity:inf", "out of range"),
 ])  # fmt: skip
 def test_bad_specs(text: str, reason: str) -> None:
     with pytest.raises(BadInputError, match=reason):
         PruneSpec.parse(text)
+
+
+@pytest.mark.parametrize("amounts", [{}, {"fraction": 0.1, "count": 1}, {"keep": 1, "threshold": 0.0}])
+def test_one_amount_is_needed(amounts: dict[str, float]) -> None:
+    with pytest.raises(BadInputError, match="one amount"):
+        PruneSpec("opacity", **amounts)
+
+
+def test_unknown_parameters_are_refused() -> None:
+    with pytest.raises(BadInputError, match="no such parameter"):
+        PruneSpec("opacity", 0.1, params={"beta": 1.0})

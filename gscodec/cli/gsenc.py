@@ -20,6 +20,7 @@ from gscodec.cli.common import (
 )
 from gscodec.cli.encode_report import counts, encode_data, encode_lines, encode_warnings
 from gscodec.cli.progress import Progress
+from gscodec.cli.views import add_views_option, at_most_threads, seen_for
 from gscodec.config import EncodeConfig
 from gscodec.encoder import encode_chunks
 from gscodec.errors import BadInputError
@@ -33,6 +34,8 @@ _EXAMPLES = """\
   gsenc scene.ply                        write scene.gsb at quality 75
   gsenc scene.ply -o small.gsb --quality 50
   gsenc scene.ply --prune opacity:0.2    without the 20 % of lowest opacity
+  gsenc scene.ply --prune removal:keep=500000 --views capture/
+                                         the 500,000 splats that the capture's views need most
   gsenc scene.ply --lossless             every bit of the floats, extras and comments kept
 
 gsdec turns a .gsb back into a .ply, gsinfo says what is in it."""
@@ -51,12 +54,13 @@ def _parser() -> argparse.ArgumentParser:
         help="1 (smallest) to 100 (best), default %(default)g; 15 more halve the error steps",
     )
     mode.add_argument("--lossless", action="store_true", help="lose nothing")
-    known = ", ".join(f"{name} ({method.summary})" for name, method in METHODS.items())
     parser.add_argument(
         "--prune",
-        metavar="METHOD:FRACTION",
-        help=f"first remove that fraction of the splats, the least important; methods: {known}",
+        metavar="METHOD:AMOUNT",
+        help="first remove the least important splats: a fraction (0.2), or n=COUNT to remove, keep=COUNT to keep, "
+        f"t=LOWEST score that stays; methods: {', '.join(METHODS)} (gsprune --help explains them)",
     )
+    add_views_option(parser)
     parser.add_argument("--strict", action="store_true", help="fail on a splat that cannot be coded; default: drop it")
     return parser
 
@@ -69,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _work(args: argparse.Namespace) -> Summary:
     config = EncodeConfig(quality=args.quality, lossless=args.lossless, strict=args.strict, threads=args.threads)
     spec = PruneSpec.parse(args.prune) if args.prune is not None else None
+    if spec is None and args.views is not None:
+        raise BadInputError("views are for --prune", field="views", found=args.views, allowed="with --prune METHOD:...")
     suffix = Path(args.input).suffix
     if suffix.lower() in _OTHER_FORMATS:
         hint = "it is encoded already" if suffix.lower() == ".gsb" else "convert it to a plain PLY first"
@@ -82,7 +88,12 @@ def _work(args: argparse.Namespace) -> Summary:
         progress("reading", 0.0)
         source = read_ply(args.input)
         seconds["read"] = time.perf_counter() - start
-        cloud, pruned = prune(source, spec) if spec is not None else (source, None)
+        cloud, pruned = source, None
+        if spec is not None:
+            with at_most_threads(args.threads):
+                seen, _ = seen_for(spec.method, source, args.views, progress)
+                cloud, pruned = prune(source, spec, seen)
+            seconds["prune"] = time.perf_counter() - start - seconds["read"]
         chunks, report = encode_chunks(cloud, config, progress)
         seconds["encode"] = report.seconds
         if report.splats_in and not report.splats:

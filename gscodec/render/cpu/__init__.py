@@ -4,6 +4,9 @@ Differentiable rendering is in ``gscodec.render.cpu.autograd``, which needs torc
 """
 
 from gscodec.render.cpu.contributions import contributions
+from gscodec.render.cpu.fisher import fisher_information
 from gscodec.render.cpu.forward import render
+from gscodec.render.cpu.removal import removal_error
+from gscodec.render.cpu.sensitivity import gradients
 
-__all__ = ["contributions", "render"]
+__all__ = ["contributions", "fisher_information", "gradients", "removal_error", "render"]

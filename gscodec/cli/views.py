@@ -1,0 +1,67 @@
+"""The views that a score is made from: those of a capture, or virtual ones."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numba
+
+from gscodec.cloud import GaussianCloud
+from gscodec.errors import BadInputError
+from gscodec.importance.scores import method_named
+from gscodec.importance.seen import Seen, finite_splats
+from gscodec.scene import Camera, load_capture, virtual_views
+
+VIRTUAL_VIEWS = 16
+VIRTUAL_SEED = 0
+
+
+def add_views_option(parser: argparse.ArgumentParser) -> None:
+    """--views CAPTURE"""
+    parser.add_argument(
+        "--views",
+        metavar="CAPTURE",
+        help="folder or file with the cameras to score from (COLMAP, transforms.json, cameras.json): its training "
+        f"views; without it, {VIRTUAL_VIEWS} virtual views placed from the scene itself",
+    )
+
+
+def capture_views(path: str) -> list[Camera]:
+    """The training views of a capture, all if none is marked so. Raises BadInputError."""
+    cameras = load_capture(path).views()
+    return [camera for camera in cameras if camera.split == "train"] or cameras
+
+
+@contextlib.contextmanager
+def at_most_threads(count: int | None) -> Iterator[None]:
+    """Render with no more than ``count`` threads inside; all for None."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(count or before, before))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
+def seen_for(
+    method: str, cloud: GaussianCloud, capture: str | None, progress: Callable[[str, float], None]
+) -> tuple[Seen | None, str]:
+    """What ``method`` scores from, and what it is in words; (None, "") for a method that needs no views.
+
+    Raises BadInputError for a capture that such a method would not use, for one without cameras, and for a scene
+    without visible splats.
+    """
+    if not method_named(method).needs_views:
+        if capture is not None:
+            raise BadInputError(f"{method} scores without views", field="views", found=capture, allowed="no --views")
+        return None, ""
+    if capture is not None:
+        views = capture_views(capture)
+        return Seen(cloud, views, progress=progress), f"{len(views)} views of {Path(capture)}"
+    progress("views", 0.0)
+    sound = finite_splats(cloud)
+    views = virtual_views(cloud if sound.all() else cloud.select(sound), VIRTUAL_VIEWS, VIRTUAL_SEED)
+    return Seen(cloud, views, progress=progress), f"{len(views)} virtual views"
