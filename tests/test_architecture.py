@@ -24,6 +24,7 @@ LAYERS = {
     "gscodec.branches": 2,
     "gscodec.sanitise": 3,
     "gscodec.digest": 3,
+    "gscodec.quality": 3,
     "gscodec.encoder": 3,
     "gscodec.decoder": 3,
     "gscodec.inspect": 3,
