@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 .PHONY: demo
-demo: $(STAMP) ## code a generated scene there and back; sizes, errors and pictures in demo/
+demo: $(STAMP) ## code the sample scene there and back; sizes, errors and pictures in demo/
 	$(BIN)/python -m gscodec_tools.demo
 
 .PHONY: test
@@ -52,11 +52,30 @@ conformance: $(STAMP) ## gsdec and the reference decoder on the conformance file
 	$(BIN)/python conformance/run.py --decoder '$(BIN)/python -m bitstream_spec.reference_decoder {in} -o {out}'
 
 .PHONY: bench
-bench: $(STAMP) ## measure on the scenes below SCENES=, into results/ (about ten minutes)
+bench: $(STAMP) ## measure on the scenes below SCENES=, into results/, on a machine that does nothing else (hours)
+	scenes=('$(SCENES)'/*/point_cloud.ply); \
+	  $(BIN)/gsrd run "$${scenes[@]%/point_cloud.ply}" -o results --jobs 1
 	$(BIN)/python -m gscodec_tools.bench_entropy --json results/entropy.json
-	$(BIN)/python -m gscodec_tools.bit_exact '$(SCENES)'/*/point_cloud.ply --lossless --json results/bit_exact.json
-	$(BIN)/python -m gscodec_tools.bench_codec --scenes '$(SCENES)' --out results
+	$(BIN)/python -m gscodec_tools.bench_errors '$(SCENES)'/*/point_cloud.ply --json results/errors.json
+	$(BIN)/python -m gscodec_tools.bench_lossless '$(SCENES)'/*/point_cloud.ply --json results/lossless.json
 	$(BIN)/python -m gscodec_tools.bench_scale --scenes '$(SCENES)' --out results
+	if $(BIN)/python -c 'import torch' 2>/dev/null; then \
+	  $(BIN)/python -m gscodec_tools.bench_render --scenes '$(SCENES)' --json results/render.json; \
+	else echo 'torch is not installed: results/render.json stays as it is'; fi
+	$(BIN)/python -m gscodec_tools.bit_exact '$(SCENES)'/*/point_cloud.ply --lossless --json results/bit_exact.json
+
+# A few points of each codec; those that need Node.js are left out of the curves without it.
+REPORT := build/report
+REPORT_CODECS := gscodec,spz,compressed-ply,naive
+REPORT_LABELS := q15,q30,q50,q60,q75,q90,v4,v4-H2,v4-H1,v4-H0,default,default-H2,default-H1,default-H0,5bit,6bit,8bit,10bit
+
+.PHONY: report
+report: $(STAMP) ## rate-distortion curves of the sample scene as one page, build/report/report.html (minutes)
+	mkdir -p $(REPORT)/sample
+	$(BIN)/gsdec sample/sample.gsb -o $(REPORT)/sample/point_cloud.ply -f
+	cp -r sample/cameras.json sample/images $(REPORT)/sample
+	$(BIN)/gsrd run $(REPORT)/sample -o $(REPORT) --codecs $(REPORT_CODECS) --labels $(REPORT_LABELS) --jobs 1
+	$(BIN)/gsrd report $(REPORT) -o $(REPORT)/report.html --literature results/literature -f
 
 .PHONY: readme
 readme: $(STAMP) ## write the numbers of results/ into README.md

@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import bjontegaard
 import numpy as np
 import pytest
-from gscodec_tools.bd_rate import Curve, bd_psnr, bd_rate, main, rate_at_quality
+from gscodec_tools.bd_rate import Curve, bd_psnr, bd_rate, rate_at_quality
+from gscodec_tools.compare_runs import main
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from report_results import Row, row, write_results
 
 from gscodec.errors import BadInputError
 
@@ -99,46 +100,47 @@ def test_rate_at_quality_meets_the_points_and_nothing_beyond() -> None:
             rate_at_quality(curve, outside)
 
 
-def results(path: Path, factor: float, peers: dict[str, Any]) -> str:
-    sweep = [{"bytes": int(factor * rate), "psnr_renders": quality} for rate, quality in POINTS]
-    path.write_text(json.dumps({"scenes": [{"scene": "room", "sweep": sweep, "peers": peers}]}))
-    return str(path)
+def results(folder: Path, factor: float, peers: list[Row]) -> str:
+    sweep = [
+        row("room", "gscodec", f"q{10 * place}", int(factor * rate), quality)
+        for place, (rate, quality) in enumerate(POINTS, start=1)
+    ]
+    lossless = row("room", "gscodec", "lossless", 9_000_000, None)
+    return str(write_results(folder, {"room": [*sweep, lossless, *peers]}))
 
 
 def test_command_line_compares_with_peers_at_their_quality(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    peers = {"A": {"bytes": 2_720_000, "psnr_renders": 41.0}, "B": {"bytes": 1000, "psnr_renders": 60.0}}
-    path = results(tmp_path / "codec.json", 1.0, peers)
-    assert main([path, "--json"]) == 0
-    inside, outside = json.loads(capsys.readouterr().out)["room"]
-    assert (inside["our_bytes"], inside["ratio"]) == pytest.approx((1_360_000, 0.5))
+    peers = [row("room", "sog", "A", 2_720_000, 41.0), row("room", "spz", "B", 1000, 60.0)]
+    folder = results(tmp_path, 1.0, peers)
+    assert main([folder, "--json"]) == 0
+    inside, outside = json.loads(capsys.readouterr().out)
+    assert (inside["peer"], inside["our_bytes"], inside["ratio"]) == (
+        "SOG A",
+        pytest.approx(1_360_000),
+        pytest.approx(0.5),
+    )
     assert (outside["our_bytes"], outside["ratio"]) == (None, None)
-    assert main([path]) == 0
+    assert main([folder]) == 0
     text = capsys.readouterr().out
     assert "0.500" in text
-    assert "off our sweep" in text
+    assert "above our sweep" in text
 
 
 def test_command_line_compares_two_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    old, new = results(tmp_path / "old.json", 1.0, {}), results(tmp_path / "new.json", 0.9, {})
+    old, new = results(tmp_path / "old", 1.0, []), results(tmp_path / "new", 0.9, [])
     assert main([new, "--against", old, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["mean"]["bd_rate_pchip"] == pytest.approx(-10.0, abs=1e-3)
     assert main([new, "--against", old]) == 0
     assert "-10.00" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        '{"scenes": [{}]}',
-        '{"scenes": [{"scene": "a", "sweep": [], "peers": 3}]}',
-        '{"scenes": [{"scene": "a", "sweep": [{"bytes": 1, "psnr_renders": null}]}]}',
-    ],
-)
-def test_bad_results_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
-    path = tmp_path / "codec.json"
-    path.write_text(text)
-    assert main([str(path)]) == BadInputError.exit_code
-    assert main([str(tmp_path / "absent.json")]) == BadInputError.exit_code
-    assert "bd_rate: " in capsys.readouterr().err
+def test_results_that_cannot_be_compared_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = results(tmp_path / "good", 1.0, [])
+    other = str(write_results(tmp_path / "other", {"yard": [row("yard", "gscodec", "q50", 10, 30.0)]}))
+    (tmp_path / "bad" / "rd").mkdir(parents=True)
+    (tmp_path / "bad" / "rd" / "room.json").write_text("{}")
+    for folder in ("bad", "absent"):
+        assert main([str(tmp_path / folder)]) == BadInputError.exit_code
+        assert "compare_runs: " in capsys.readouterr().err
+    assert main([good, "--against", other]) == BadInputError.exit_code
+    assert "too few points" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """What the benches and the demo stand on: child processes, and the tiled scene."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -7,10 +8,14 @@ import numpy as np
 import PIL.Image
 import pytest
 from clouds import random_cloud
+from gscodec_tools import bench_errors, bench_lossless
 from gscodec_tools.bench_scale import tiled
 from gscodec_tools.commands import CommandFailedError, run_command
 from gscodec_tools.demo import save_comparison
 from gscodec_tools.machine import machine
+
+from gscodec.errors import BadInputError
+from gscodec.formats.ply import write_ply
 
 
 def test_a_command_reports_output_time_and_its_own_memory() -> None:
@@ -60,3 +65,19 @@ def test_a_measurement_says_where_it_was_made() -> None:
     where = machine()
     assert where["cores"] >= 1
     assert where["packages"]["numpy"] == np.__version__
+
+
+def test_errors_and_lossless_sizes_are_written_by_scene(tmp_path: Path) -> None:
+    ply, out = tmp_path / "yard" / "point_cloud.ply", tmp_path / "out.json"
+    ply.parent.mkdir()
+    write_ply(ply, random_cloud(400, 1, seed=2))
+    assert bench_errors.main([str(ply), "--json", str(out)]) == 0
+    tree = json.loads(out.read_text())
+    (scene,) = tree["scenes"]
+    assert (tree["quality"], scene["scene"], scene["splats"]) == (75.0, "yard", 400)
+    assert 0.0 < scene["errors"]["attributes"]["opacity"]["rms"] < 0.1
+    assert bench_lossless.main([str(ply), "--json", str(out)]) == 0
+    (file,) = json.loads(out.read_text())["files"]
+    assert (file["scene"], file["ply"]["bytes"]) == ("yard", ply.stat().st_size)
+    assert file["size_to_zstd_19"] == pytest.approx(file["gsb"]["bytes"] / file["zstd_19"]["bytes"], abs=1e-4)
+    assert bench_errors.main([str(tmp_path / "absent.ply")]) == BadInputError.exit_code

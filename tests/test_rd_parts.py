@@ -113,7 +113,7 @@ def test_sizes_out_of_reach_say_so() -> None:
     assert "33.3 % smaller" in stairs.note
 
 
-@pytest.mark.parametrize("bits", [6, 8, 10, 12])
+@pytest.mark.parametrize("bits", naive.BITS)
 def test_the_naive_codec_errs_by_half_a_step(bits: int) -> None:
     cloud = random_cloud(300, 3, seed=2)
     quats = cloud.quats_wxyz / np.linalg.norm(cloud.quats_wxyz, axis=1, keepdims=True)
@@ -148,6 +148,7 @@ def test_every_codec_has_labelled_points() -> None:
         assert len(set(labels)) == len(labels)
         assert not any("," in label for label in labels)  # --labels takes them apart there
         json.dumps([dict(point.settings) for point in codec.points()])
+    assert codecs["gscodec"].points()[-1] == Point("lossless", {"lossless": True})
     few = [point.label for point in codecs["spz"].points() if point.applies_to(1)]
     assert few == ["v4", "v4-H0", "v3", "v3-H0"]
 

@@ -3,19 +3,70 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from clouds import random_cloud
-from gscodec_tools.readme_results import main
+from gscodec_tools.readme_results import ROOT, main, section
+from gscodec_tools.report.compare import deltas, equal_quality
+from gscodec_tools.report.markdown import rate_tables
+from gscodec_tools.report.rows import load_results
+from report_results import SPLATS, row, scene_rows, write_results
 
 from gscodec import read_ply, write_ply
+from gscodec.errors import BadInputError
 
 README = Path(__file__).parent.parent / "README.md"
 
 
 def test_numbers_are_those_of_results() -> None:
     assert main(["--check"]) == 0
+
+
+def test_rates_are_those_of_the_report(tmp_path: Path) -> None:
+    rooms = [
+        *scene_rows("room", 3.0),
+        row("room", "sog", "i1", 9000, 40.0),
+        row("room", "gscodec", "lossless", 9, None),
+    ]
+    scenes = load_results(write_results(tmp_path, {"garden": scene_rows("garden"), "room": rooms}))
+    text = "\n".join(rate_tables(scenes))
+    assert f"| garden, {SPLATS:,} | gscodec, default | 11.0 | 45.00 dB | -0.03 dB |  |" in text
+    (share,) = [pair.ratio for pair in equal_quality(scenes) if (pair.row.scene, pair.row.codec) == ("garden", "spz")]
+    assert f"| garden, {SPLATS:,} | SPZ v4 | 20.0 | 34.50 dB | -0.07 dB | {100 * (share or 0):.0f} % |" in text
+    assert "| SOG, one iteration | 9.0 | 40.00 dB |" in text
+    naive = [delta for delta in deltas(scenes) if delta.codec == "naive"]
+    cells = [
+        f"{delta.rate.pchip:+.1f} %, {delta.quality.pchip:+.1f} dB" for delta in naive if delta.rate and delta.quality
+    ]
+    assert len(cells) == 2
+    assert f"| naive | {cells[0]} | {cells[1]} | " in text
+    assert "| SPZ |" not in text  # one point is no curve
+
+
+def test_a_missing_default_or_curve_leaves_its_part_out(tmp_path: Path) -> None:
+    only = [row("yard", "gscodec", "q50", 7000, 38.0), row("yard", "spz", "v4", 20_000, 34.5)]
+    text = "\n".join(rate_tables(load_results(write_results(tmp_path / "few", {"yard": only}))))
+    assert "| SPZ v4 | 20.0 | 34.50 dB | -0.07 dB | our curve: too few points |" in text
+    assert "gscodec, default" not in text
+    assert "BD-rate" not in text
+    alone = write_results(tmp_path / "alone", {"yard": only[:1]})
+    assert rate_tables(load_results(alone)) == []
+
+
+def test_without_rows_there_is_nothing_about_rates_and_bad_rows_are_refused(tmp_path: Path) -> None:
+    for path in (ROOT / "results").glob("*.json"):
+        shutil.copy(path, tmp_path)
+    text = section(tmp_path)
+    assert "bytes at its PSNR" not in text
+    assert "BD-rate" not in text
+    assert "error at default quality" in text
+    write_results(tmp_path, {"yard": scene_rows("yard")})
+    assert "| naive | " in section(tmp_path)
+    (tmp_path / "rd" / "0.json").write_text("{}")
+    with pytest.raises(BadInputError, match="not results of gsrd run"):
+        section(tmp_path)
 
 
 def test_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

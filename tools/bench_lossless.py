@@ -13,7 +13,6 @@ import argparse
 import json
 import lzma
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -22,13 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
+from gscodec_tools.machine import machine
 
+from gscodec.bitstream.atomic import atomic_write
 from gscodec.branches.lossless.encode import encode_tiles
 from gscodec.cloud import ATTRIBUTES, GaussianCloud
 from gscodec.config import EncodeConfig
 from gscodec.decoder import decode
 from gscodec.encoder import encode, encode_chunks
-from gscodec.errors import BadInputError
+from gscodec.errors import BadInputError, GsbError
 from gscodec.formats.ply import read_ply
 
 
@@ -38,16 +39,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the numbers here, too")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args(argv)
-    result = {
-        "cores": os.cpu_count(),
-        "threads": args.threads,
-        "machine": platform.machine(),
-        "files": [bench(path, args.threads) for path in args.files],
-    }
-    text = json.dumps(result, indent=1)
-    if args.json:
-        args.json.write_text(text + "\n", encoding="utf-8")
-    sys.stdout.write(text + "\n")
+    try:
+        files = [bench(path, args.threads) for path in args.files]
+        text = json.dumps({"machine": machine(), "threads": args.threads, "files": files}, indent=1) + "\n"
+        sys.stdout.write(text)
+        if args.json:
+            atomic_write(args.json, [text.encode()], force=True)
+    except GsbError as error:
+        print(f"bench_lossless: {error}", file=sys.stderr)
+        return error.exit_code
     return 0
 
 
@@ -66,7 +66,7 @@ def bench(path: Path, threads: int) -> dict[str, Any]:
     zstd, zstd_seconds = timed(lambda: zstandard.ZstdCompressor(level=19).compress(data))
     xz, xz_seconds = timed(lambda: lzma.compress(data, preset=9))
     return {
-        "file": f"{path.parent.name}/{path.name}",
+        "scene": path.resolve().parent.name,
         "splats": len(cloud),
         "sh_degree": cloud.sh_degree,
         "ply": {"bytes": len(data)},

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gscodec_tools.bench_codec import SWEEP
 from gscodec_tools.commands import CommandFailedError
 from gscodec_tools.peer_tools import PEERS, PeerTool
 from gscodec_tools.quality import Reference
@@ -31,6 +30,8 @@ from gscodec.encoder import encode
 from gscodec.errors import BadInputError, GsbError
 from gscodec.formats.ply import read_ply
 from gscodec.scene import load_cameras, virtual_views
+
+QUALITIES = (30.0, 45.0, 60.0, 75.0, 90.0)
 
 
 def check_scene(folder: Path, tool: PeerTool | None, views: int, seed: int) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def check_scene(folder: Path, tool: PeerTool | None, views: int, seed: int) -> d
 
 
 def _decoded(ply: Path, cloud: GaussianCloud, tool: PeerTool | None) -> Iterator[tuple[str, GaussianCloud]]:
-    for quality in SWEEP:
+    for quality in QUALITIES:
         yield f"quality {quality:g}", decode(encode(cloud, EncodeConfig(quality=quality)))
     if tool is None:
         return

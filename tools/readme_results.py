@@ -2,7 +2,8 @@
 
     python -m gscodec_tools.readme_results [--check]
 
-``--check`` writes nothing and fails if the README does not say what results/ says.
+``--check`` writes nothing and fails if the README does not say what results/ says. Rate and distortion come from
+results/rd/, the rows of `gsrd run`, with the report's own arithmetic; without rows the README has none of it.
 """
 
 from __future__ import annotations
@@ -10,90 +11,91 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gscodec_tools.bd_rate import Curve, rate_at_quality
+from gscodec_tools.report.markdown import rate_tables
+from gscodec_tools.report.rows import Scene, has_results, load_results
+
+from gscodec.errors import GsbError
 
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- results: make readme -->", "<!-- end of results -->"
-LOSSLESS = ("gscodec", "zstd -19", "xz -9")
+LOSSLESS = {"gsb": "gscodec", "zstd_19": "zstd -19", "xz_9": "xz -9"}
 
 
 def section(results: Path) -> str:
-    """The text between the markers, from the JSON files in ``results``."""
-    codec, scale = (json.loads((results / f"{name}.json").read_text()) for name in ("codec", "scale"))
-    exact, entropy = (json.loads((results / f"{name}.json").read_text()) for name in ("bit_exact", "entropy"))
-    machine = codec["machine"]
+    """The text between the markers, from the JSON files in ``results``. Raises BadInputError for bad rows in rd/."""
+    names = ("errors", "lossless", "scale", "render", "bit_exact", "entropy")
+    found = {name: json.loads((results / f"{name}.json").read_text(encoding="utf-8")) for name in names}
+    scenes = load_results(results) if has_results(results) else []
+    hosts = [tree["machine"] for tree in found.values() if isinstance(tree.get("machine"), dict)]
     lines = [
         "## Measured",
         "",
-        f"{machine['cores']} cores, {machine['cpu']}; {machine['peers']}; every table is one run (`make bench`).",
-        "PSNR is the mean over test views of renders of the decoded against renders of the source cloud. The codec was",
-        "balanced on these same scenes (docs/experiments.md), so these are not held-out results.",
+        f"{_machines([*hosts, *_hosts(scenes)])}; all by `make bench`. The codec was balanced on these same scenes",
+        "(docs/experiments.md), so these are not held-out results.",
         "",
-        "| scene, splats | codec | bytes per splat | PSNR | change on photos | our bytes at its PSNR |",
-        "|---|---|---|---|---|---|",
-    ]
-    for scene in codec["scenes"]:
-        lines += _codec_rows(scene)
-    lines += ["", *_error_table(codec["scenes"]), ""]
-    lines += [
-        "Weighted by footprint: opacity² · area on screen. Faint splats and the rotation of round ones hardly show,",
-        "are coded coarsely and dominate RMS and maximum (so do a few that the comparison pairs wrongly).",
-    ]
-    lines += ["", "| lossless, bytes (encode seconds) | " + " | ".join(LOSSLESS) + " | ours over zstd -19 |"]
-    lines += ["|---|" + "---|" * (len(LOSSLESS) + 1)]
-    lines += [_lossless_row(scene) for scene in codec["scenes"]]
-    lines += [
-        "",
-        f"| {scale['scene']['splats']:,} splats, whole command | bytes per splat | encode | decode | peak memory |",
-    ]
-    lines += ["|---|---|---|---|---|", *map(_scale_row, scale["rows"]), ""]
-    lines += [
-        f"Peak memory (encode / decode) in multiples of the float arrays, {scale['scene']['float_bytes'] / 1e6:.0f} MB."
-    ]
-    equal = all(row["bit_equal"] for row in exact["rows"])
-    lines += [
-        f"Decoded arrays on all scenes, both branches, from {', '.join(exact['rows'][0]['decoders'])}: "
-        f"{'bit-equal' if equal else 'DIFFERENT'}.",
-        _entropy_line(entropy),
+        *rate_tables(scenes),
+        *_error_table(found["errors"]["scenes"]),
+        *_lossless_table(found["lossless"]["files"]),
+        *_scale_table(found["scale"]),
+        *_render_table(found["render"]["scenes"]),
+        _exact_line(found["bit_exact"]),
+        _entropy_line(found["entropy"]),
     ]
     return "\n".join(lines)
 
 
-def _codec_rows(scene: dict[str, Any]) -> list[str]:
-    name = f"{scene['scene']}, {scene['splats']:,}"
-    source = scene.get("source_psnr_photos")
-    curve = Curve.of("gscodec", [(row["bytes"], row["psnr_renders"]) for row in scene["sweep"]])
+def _hosts(scenes: Sequence[Scene]) -> Iterable[Any]:
+    return (row.host for scene in scenes for row in scene.results)
 
-    def row(codec: str, values: dict[str, Any], share: str) -> str:
-        photos = f"{values['psnr_photos'] - source:+.2f} dB" if source and "psnr_photos" in values else ""
-        size, quality = f"{values['bytes_per_splat']:.1f}", f"{values['psnr_renders']:.2f} dB"
-        return f"| {name} | {codec} | {size} | {quality} | {photos} | {share} |"
 
-    rows = [row("gscodec, default", scene["default"], "")]
-    for codec, values in scene["peers"].items():
-        share = rate_at_quality(curve, values["psnr_renders"]) / values["bytes"]
-        rows.append(row(codec, values, f"{100 * share:.0f} %"))
-    return rows
+def _machines(hosts: Iterable[Any]) -> str:
+    return "; ".join(dict.fromkeys(f"{host['cores']} cores, {host['cpu']}" for host in hosts))
 
 
 def _error_table(scenes: list[dict[str, Any]]) -> list[str]:
     """Errors at default quality. Most splats hardly show: the RMS weighted by footprint is the one that counts."""
     head = " | ".join(f"{scene['scene']}: RMS, weighted RMS, max" for scene in scenes)
     lines = [f"| error at default quality | {head} |", "|---|" + "---|" * len(scenes)]
-    found = [scene["default"]["errors"]["attributes"] for scene in scenes]
+    found = [scene["errors"]["attributes"] for scene in scenes]
     for name, first in found[0].items():
-        cells = [f"{own[name]['rms']:.3g}, {own[name]['weighted_rms']:.3g}, {own[name]['max']:.3g}" for own in found]
+        cells = [", ".join(_error(own[name][kind]) for kind in ("rms", "weighted_rms", "max")) for own in found]
         lines.append(f"| {name.replace('_', ' ')} ({first['unit']}) | {' | '.join(cells)} |")
-    return lines
+    return [
+        *lines,
+        "",
+        "Weighted by footprint: opacity² · area on screen. Faint splats and the rotation of round ones hardly show,",
+        "are coded coarsely and dominate RMS and maximum (so do a few that the comparison pairs wrongly).",
+        "",
+    ]
 
 
-def _lossless_row(scene: dict[str, Any]) -> str:
-    found = scene["lossless"]
-    cells = [f"{found[name]['bytes']:,} ({found[name]['encode_s']:.1f})" for name in LOSSLESS]
-    return f"| {scene['scene']} | {' | '.join(cells)} | {found['gscodec']['bytes'] / found['zstd -19']['bytes']:.3f} |"
+def _error(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _lossless_table(files: list[dict[str, Any]]) -> list[str]:
+    lines = [f"| lossless, bytes (encode seconds) | {' | '.join(LOSSLESS.values())} | ours over zstd -19 |"]
+    lines.append("|---|" + "---|" * (len(LOSSLESS) + 1))
+    for file in files:
+        cells = [f"{file[name]['bytes']:,} ({file[name]['encode_s']:.1f})" for name in LOSSLESS]
+        lines.append(f"| {file['scene']} | {' | '.join(cells)} | {file['size_to_zstd_19']:.3f} |")
+    return [*lines, ""]
+
+
+def _scale_table(scale: dict[str, Any]) -> list[str]:
+    splats, floats = scale["scene"]["splats"], scale["scene"]["float_bytes"]
+    return [
+        f"| {splats:,} splats, whole command | bytes per splat | encode | decode | peak memory |",
+        "|---|---|---|---|---|",
+        *map(_scale_row, scale["rows"]),
+        "",
+        f"Peak memory (encode / decode) in multiples of the float arrays, {floats / 1e6:.0f} MB.",
+        "",
+    ]
 
 
 def _scale_row(row: dict[str, Any]) -> str:
@@ -101,6 +103,26 @@ def _scale_row(row: dict[str, Any]) -> str:
     peak = f"{encode['peak_to_floats']:.1f} / {decode['peak_to_floats']:.1f}"
     sizes = f"{row['bytes_per_splat']:.1f} | {encode['seconds']:.1f} s | {decode['seconds']:.1f} s"
     return f"| {row['format']} | {sizes} | {peak} |"
+
+
+def _render_table(scenes: list[dict[str, Any]]) -> list[str]:
+    threads = max(scenes[0]["seconds"]["forward"], key=int)
+    lines = [f"| CPU renderer, {threads} threads, a view | image | contributions | image and gradients |"]
+    lines.append("|---|---|---|---|")
+    for scene in scenes:
+        kinds = ("forward", "contributions", "forward_backward")
+        cells = [f"{1000 * scene['seconds'][kind][threads]:.0f} ms" for kind in kinds]
+        size = f"{scene['width']}×{scene['height']} pixels"
+        lines.append(f"| {scene['scene']}, {scene['splats']:,} splats, {size} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _exact_line(exact: dict[str, Any]) -> str:
+    equal = all(row["bit_equal"] for row in exact["rows"])
+    return (
+        f"Decoded arrays on all scenes, both branches, from {', '.join(exact['rows'][0]['decoders'])}: "
+        f"{'bit-equal' if equal else 'DIFFERENT'}."
+    )
 
 
 def _entropy_line(entropy: dict[str, Any]) -> str:
@@ -119,12 +141,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args(argv)
     path = ROOT / "README.md"
-    before, _, rest = path.read_text().partition(BEGIN)
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    text = f"{before}{BEGIN}\n\n{section(ROOT / 'results')}\n\n{END}{after}"
+    try:
+        text = f"{before}{BEGIN}\n\n{section(ROOT / 'results')}\n\n{END}{after}"
+    except GsbError as error:
+        print(f"readme_results: {error}", file=sys.stderr)
+        return error.exit_code
     if options.check:
-        return 0 if text == path.read_text() else 1
-    path.write_text(text)
+        return 0 if text == path.read_text(encoding="utf-8") else 1
+    path.write_text(text, encoding="utf-8")
     return 0
 
 

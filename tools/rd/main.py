@@ -1,4 +1,4 @@
-"""gsrd: rate-distortion curves of splat codecs on trained scenes, and the report about them."""
+"""gsrd: rate-distortion curves of splat codecs on trained scenes, what pruning does, and the report about both."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from gscodec.cli.common import Summary, new_parser, run
 
 _EXAMPLES = """\
   gsrd run scenes/garden my.ply -o results --codecs gscodec,spz,naive
+  gsrd prune scenes/garden -o results --methods opacity,eagles
   gsrd report results -o report.html
 
-`gsrd run --help` and `gsrd report --help` say more."""
+`gsrd run --help`, `gsrd prune --help` and `gsrd report --help` say more."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,10 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(wanted: str | None) -> argparse.ArgumentParser:
-    """The two commands do not need each other: only the one that is asked for is imported."""
+    """The commands do not need each other: only the one that is asked for is imported."""
     parser = new_parser("gsrd", "Measure splat codecs against each other on trained scenes.", _EXAMPLES)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, text in (("run", "measure codecs on scenes"), ("report", "curves, tables and pictures as one page")):
+    for name, text in (
+        ("run", "measure codecs on scenes"),
+        ("prune", "measure importance scores on scenes"),
+        ("report", "curves, tables and pictures as one page"),
+    ):
         command = commands.add_parser(
             name, help=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
         )
@@ -38,6 +43,13 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
 
             command.description, command.epilog = "Measure codecs on scenes.", f"examples:\n{EXAMPLES}"
             configure(command)
+        elif name == wanted == "prune":
+            from gscodec_tools.rd.prune_command import EXAMPLES as PRUNE_EXAMPLES
+            from gscodec_tools.rd.prune_command import configure as configure_prune
+
+            command.description = "Measure what is left of scenes that are pruned by importance scores."
+            command.epilog = f"examples:\n{PRUNE_EXAMPLES}"
+            configure_prune(command)
         elif name == wanted == "report":
             from gscodec_tools.report.command import configure as configure_report
 
@@ -48,6 +60,8 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
 def _work(args: argparse.Namespace) -> Summary:
     if args.command == "run":
         from gscodec_tools.rd.command import work
+    elif args.command == "prune":
+        from gscodec_tools.rd.prune_command import work
     else:
         from gscodec_tools.report.command import work
     return work(args)

@@ -55,7 +55,8 @@ class Plan:
         """For each row of another codec that this run asks for and that is ok: ours at its size."""
         ours = {job.key: job for job in self.jobs(scene)}
         rows = [row for row in rows if row["key"] in ours and row["status"] == "ok"]
-        known = tuple((row["settings"]["quality"], row["bytes"]) for row in rows if row["codec"] == OWN)
+        own = [row for row in rows if row["codec"] == OWN and "quality" in row["settings"]]  # not the lossless one
+        known = tuple((row["settings"]["quality"], row["bytes"]) for row in own)
         found = []
         for row in rows:
             if self._is_peer(row["codec"]):

@@ -73,7 +73,7 @@ def load_scene(argument: str, options: ViewOptions) -> Scene:
         allowed = f"a .ply, or a folder with a {PLY_NAME}"
         raise BadInputError("not a scene", field="scene", found=argument, allowed=allowed)
     cloud = read_ply(ply)
-    capture = _capture(path, options)
+    capture = find_capture(path, options)
     if capture is not None:
         cameras = tuple(capture.views("test"))
         views = Views("test", cameras, None, _photos(capture, cameras))
@@ -94,7 +94,8 @@ def load_scenes(arguments: list[str], options: ViewOptions) -> list[Scene]:
     return scenes
 
 
-def _capture(path: Path, options: ViewOptions) -> Capture | None:
+def find_capture(path: Path, options: ViewOptions) -> Capture | None:
+    """That of the options, else the one in the scene's folder; None without any. Raises BadInputError for a bad one."""
     if options.capture is not None:
         return load_capture(options.capture, downscale=options.downscale)
     if not path.is_dir():

@@ -6,7 +6,8 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,32 @@ FORMAT = 1
 ROW_KEYS = ("key", "scene", "codec", "label", "status", "bytes", "settings")
 
 
-def read_rows(path: Path) -> list[Row]:
+@dataclass(frozen=True)
+class Layout:
+    """What the files of one command are like. ``folder``: below that of all results; ``keys``: that rows must have.
+
+    ``place``: rows of equal place replace each other. ``order``: the key that rows of a file are sorted by.
+    """
+
+    command: str
+    folder: str
+    keys: tuple[str, ...]
+    place: Callable[[Row], tuple[Any, ...]]
+    order: Callable[[Row], tuple[Any, ...]]
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    return row["codec"], row["label"]
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    return row["codec"], row["bytes"] is None, row["bytes"] or 0, row["label"]
+
+
+RUN = Layout("gsrd run", "rd", ROW_KEYS, _place, _order)
+
+
+def read_rows(path: Path, layout: Layout = RUN) -> list[Row]:
     """The rows of a scene's file, none if there is no file.
 
     Raises BadInputError for a file that cannot be read or is no such file.
@@ -33,20 +59,22 @@ def read_rows(path: Path) -> list[Row]:
     found = tree.get("format") if isinstance(tree, dict) else type(tree).__name__
     rows: Any = tree.get("rows") if isinstance(tree, dict) else None
     if found != FORMAT or not isinstance(rows, list):
-        raise BadInputError(f"{path} is no results of gsrd run", field="format", found=found, allowed=FORMAT)
+        raise BadInputError(f"{path} is no results of {layout.command}", field="format", found=found, allowed=FORMAT)
     for row in rows:
-        missing = [key for key in ROW_KEYS if not isinstance(row, dict) or key not in row]
+        missing = [key for key in layout.keys if not isinstance(row, dict) or key not in row]
         if missing:
-            raise BadInputError(f"{path} has a row that gsrd run did not write", field="rows", found=f"no {missing[0]}")
+            what = f"{path} has a row that {layout.command} did not write"
+            raise BadInputError(what, field="rows", found=f"no {missing[0]}")
     return rows
 
 
 class Store:
     """The results of one folder. Use as a context: it is locked against others as long."""
 
-    def __init__(self, folder: Path, scenes: list[str]) -> None:
-        self._folder = folder / "rd"
+    def __init__(self, folder: Path, scenes: list[str], layout: Layout = RUN) -> None:
+        self._folder = folder / layout.folder
         self._scenes = scenes
+        self._layout = layout
         self._rows: dict[str, list[Row]] = {}
         self._stack = contextlib.ExitStack()
 
@@ -57,8 +85,8 @@ class Store:
         except OSError as error:
             raise OutputError(f"cannot make {self._folder}: {error.strerror or error}") from error
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_locked(self._folder / ".lock"))
-            self._rows = {scene: read_rows(self._path(scene)) for scene in self._scenes}
+            stack.enter_context(_locked(self._folder / ".lock", self._layout.command))
+            self._rows = {scene: read_rows(self._path(scene), self._layout) for scene in self._scenes}
             self._stack = stack.pop_all()
         return self
 
@@ -74,16 +102,16 @@ class Store:
         return next((row for row in self._rows[scene] if row["key"] == key and row["status"] == "ok"), None)
 
     def put(self, row: Row) -> None:
-        """Add a row and write the file. It replaces the row of its codec and label, whatever that was made of.
+        """Add a row and write the file. It replaces the row of its place, whatever that was made of.
 
         A codec that is not available here does not replace what was measured elsewhere. Raises OutputError.
         """
-        scene = row["scene"]
-        same = [old for old in self._rows[scene] if _place(old) == _place(row)]
+        scene, place = row["scene"], self._layout.place
+        same = [old for old in self._rows[scene] if place(old) == place(row)]
         if row["status"] == "unavailable" and any(old["status"] == "ok" for old in same):
             return
-        rows = [old for old in self._rows[scene] if _place(old) != _place(row)]
-        self._rows[scene] = sorted([*rows, row], key=_order)
+        rows = [old for old in self._rows[scene] if place(old) != place(row)]
+        self._rows[scene] = sorted([*rows, row], key=self._layout.order)
         tree = {"format": FORMAT, "scene": scene, "rows": self._rows[scene]}
         text = json.dumps(tree, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
         atomic_write(self._path(scene), [text.encode()], force=True)
@@ -104,16 +132,8 @@ class Store:
         return self._folder / f"{scene}.json"
 
 
-def _place(row: Row) -> tuple[str, str]:
-    return row["codec"], row["label"]
-
-
-def _order(row: Row) -> tuple[str, bool, int, str]:
-    return row["codec"], row["bytes"] is None, row["bytes"] or 0, row["label"]
-
-
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, command: str) -> Iterator[None]:
     """The system gives the lock back when the process ends, however it ends."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -123,7 +143,7 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise BadInputError("another gsrd run writes to this folder", field="output", found=str(path)) from error
+            raise BadInputError(f"another {command} writes to this folder", field="output", found=str(path)) from error
         yield
     finally:
         os.close(fd)

@@ -29,7 +29,7 @@ from gscodec.errors import BadInputError, GsbError
 from gscodec.formats.ply import read_ply, write_ply
 from gscodec.sanitise import sanitise
 
-BITS = (6, 8, 10, 12)
+BITS = (5, 6, 7, 8, 10, 12)
 POSITION_BITS = 16
 LEVEL = 19
 

@@ -16,21 +16,22 @@ from gscodec.bitstream.source import FileSource
 from gscodec.formats.ply import read_ply, write_ply
 from gscodec.inspect import contents, inspect
 
-QUALITIES = (15, 30, 40, 50, 60, 70, 75, 80, 90, 100)
+QUALITIES = (15, 20, 25, 30, 35, 40, 50, 60, 70, 75, 80, 90, 100)
+LOSSLESS = Point("lossless", {"lossless": True})
 WARM_UP_SPLATS = 4000
 # What decides about the bytes: the version alone would keep rows while the codec is worked on.
 CODEC_SOURCES = ("*.py", "bitstream/*.py", "entropy/*.py", "transform/*.py", "branches/**/*.py")
 
 
 class OwnCodec:
-    """gscodec at several qualities; any quality 1..100 can be asked for."""
+    """gscodec at several qualities, and lossless; any quality 1..100 can be asked for."""
 
     name = "gscodec"
     ending = ".gsb"
 
     def points(self) -> list[Point]:
-        """One of each of QUALITIES."""
-        return [Point(f"q{quality}", {"quality": quality}) for quality in QUALITIES]
+        """One of each of QUALITIES, and LOSSLESS."""
+        return [*(Point(f"q{quality}", {"quality": quality}) for quality in QUALITIES), LOSSLESS]
 
     def available(self) -> None:
         """Raises BadInputError if the tools are not installed."""
@@ -43,11 +44,9 @@ class OwnCodec:
 
     def encode(self, ply: Path, output: Path, point: Point, limit_s: float) -> Finished:
         """gsenc at the point's quality."""
-        _compile_once(ply)
-        quality = point.settings["quality"]
-        return run_command(
-            [tool_path("gsenc"), str(ply), "-o", str(output), "--quality", f"{quality:g}", "--quiet"], limit_s=limit_s
-        )
+        options = _options(point)
+        _compile_once(ply, "--lossless" in options)
+        return run_command([tool_path("gsenc"), str(ply), "-o", str(output), *options, "--quiet"], limit_s=limit_s)
 
     def decode(self, coded: Path, ply: Path, limit_s: float) -> Finished:
         """gsdec, all checksums and digests verified."""
@@ -62,6 +61,10 @@ class OwnCodec:
         return sizes
 
 
+def _options(point: Point) -> list[str]:
+    return ["--lossless"] if point.settings.get("lossless") else ["--quality", f"{point.settings['quality']:g}"]
+
+
 @functools.cache
 def _source_digest() -> str:
     state = hashlib.sha256()
@@ -74,10 +77,11 @@ def _source_digest() -> str:
 
 
 @functools.cache
-def _compile_once(ply: Path) -> None:
+def _compile_once(ply: Path, lossless: bool) -> None:
     """Kernels are compiled once per machine: not within a measurement. What the splats are does not matter."""
     with tempfile.TemporaryDirectory(prefix="gsrd_") as scratch:
         small, coded, back = (Path(scratch) / name for name in ("small.ply", "small.gsb", "back.ply"))
         write_ply(small, read_ply(ply).select(slice(0, WARM_UP_SPLATS)))
-        run_command([tool_path("gsenc"), str(small), "-o", str(coded), "--quiet"])
+        options = ["--lossless"] if lossless else []
+        run_command([tool_path("gsenc"), str(small), "-o", str(coded), *options, "--quiet"])
         run_command([tool_path("gsdec"), str(coded), "-o", str(back), "--quiet"])

@@ -2,7 +2,8 @@
 
 None of the three has a quality option there: version 2.7.1 writes SPZ with 5 bits for SH degree 1 and 4 bits beyond,
 whatever one asks for. The only control of the rate is to leave out SH degrees (-H), which gives the points "-H2", "-H1"
-and "-H0". SOG is written without a GPU, which is slow: its k-means of SH can take an hour.
+and "-H0". SOG is written without a GPU, which is slow: its k-means of SH can take an hour at the default of 10
+iterations, which is why there is a point with one.
 """
 
 from __future__ import annotations
@@ -80,18 +81,18 @@ class CompressedPly(_SplatTransform):
 
 
 class Sog(_SplatTransform):
-    """SOG on the CPU with the default number of iterations."""
+    """SOG on the CPU: as it comes, and with one iteration for SH."""
 
     name = "sog"
     ending = ".sog"
 
     def points(self) -> list[Point]:
-        """One."""
-        return [Point("default")]
+        """Both."""
+        return [Point("default"), Point("i1", {"iterations": 1})]
 
     def _options(self, point: Point) -> list[str]:
-        del point
-        return ["-g", "cpu"]
+        iterations = ["-i", str(point.settings["iterations"])] if "iterations" in point.settings else []
+        return ["-g", "cpu", *iterations]
 
 
 @functools.cache

@@ -1,0 +1,112 @@
+"""The results of `gsrd run` as short Markdown tables, for a README. The numbers are those of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gscodec_tools.report.compare import SATURATED_DB, Deltas, EqualQuality, deltas, equal_quality, mean_of
+from gscodec_tools.report.rows import Row, Scene, codec_name
+
+from gscodec.config import EncodeConfig
+
+# Of each other codec the first of these settings that has a result on a scene, and what to call it.
+SHOWN = (
+    (("spz", "v4", "SPZ v4"),),
+    (("spz", "v3", "SPZ v3"),),
+    (("compressed-ply", "default", "compressed.ply"),),
+    (("sog", "default", "SOG"), ("sog", "i1", "SOG, one iteration")),
+    (("naive", "8bit", "naive, 8 bits"),),
+)
+NO_QUALITY_OPTION = ("spz", "compressed-ply")
+
+
+def rate_tables(scenes: Sequence[Scene]) -> list[str]:
+    """Lines: our default and others at theirs, then BD-rates; a table that would have no row is left out."""
+    return [*_default_table(scenes), *_bd_table(scenes)]
+
+
+def _default_table(scenes: Sequence[Scene]) -> list[str]:
+    pairs = equal_quality(scenes)
+    rows = [line for scene in scenes for line in _scene_lines(scene, pairs)]
+    if not rows:
+        return []
+    kinds = sorted({str(scene.rows[0].views.get("kind", "")) for scene in scenes})
+    return [
+        f"PSNR is the mean over {' or '.join(kinds)} views of renders of the decoded against renders of the source.",
+        "The last column is our bytes at the other's PSNR, interpolated on our curve.",
+        *_others(scenes),
+        "",
+        "| scene, splats | codec | bytes per splat | PSNR | change on photos | our bytes at its PSNR |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _scene_lines(scene: Scene, pairs: Sequence[EqualQuality]) -> list[str]:
+    default = f"q{EncodeConfig().quality:g}"
+    lines = [_line(row, "gscodec, default", "") for row in scene.sweep if row.label == default]
+    own = {(pair.row.codec, pair.row.label): pair for pair in pairs if pair.row.scene == scene.name}
+    for settings in SHOWN:
+        for codec, label, title in settings:
+            if pair := own.get((codec, label)):
+                share = f"{100 * pair.ratio:.0f} %" if pair.ratio is not None else pair.note
+                lines.append(_line(pair.row, title, share))
+                break
+    return lines
+
+
+def _others(scenes: Sequence[Scene]) -> list[str]:
+    """Which versions, in one line."""
+    wanted = {(codec, label) for settings in SHOWN for codec, label, _ in settings}
+    rows = [row for scene in scenes for row in scene.peers if (row.codec, row.label) in wanted]
+    versions = {row.codec_version: None for row in rows if row.codec_version and row.codec != "naive"}
+    parts = [f"Others: {', '.join(sorted(versions))}"] if versions else []
+    parts += ["naive: uniform steps, Morton order, zstd"] if any(row.codec == "naive" for row in rows) else []
+    return [f"{'; '.join(parts)}."] if parts else []
+
+
+def _line(row: Row, title: str, share: str) -> str:
+    size = f"{(row.bytes or 0) / row.splats:.1f}"
+    quality = "equal" if row.identical else "–" if row.psnr_renders is None else f"{row.psnr_renders:.2f} dB"
+    change = row.measure("delta_psnr_photos")
+    photos = "" if change is None else f"{round(change, 2) + 0.0:+.2f} dB"  # + 0.0: no minus before a zero
+    return f"| {row.scene}, {row.splats:,} | {title} | {size} | {quality} | {photos} | {share} |"
+
+
+def _bd_table(scenes: Sequence[Scene]) -> list[str]:
+    found = [delta for delta in deltas(scenes) if delta.rate is not None]
+    codecs = list(dict.fromkeys(delta.codec for delta in found))
+    if not codecs:
+        return []
+    names = [scene.name for scene in scenes]
+    many = len(names) > 1
+    lines = [
+        "BD-rate is the change of bytes from the other codec to gscodec at equal PSNR against renders, BD-PSNR the",
+        f"gain at equal bytes, averaged over what both curves reach up to {SATURATED_DB:g} dB.",
+    ]
+    filtered = [codec_name(codec) for codec in codecs if codec in NO_QUALITY_OPTION]
+    if filtered:
+        have = "has" if len(filtered) == 1 else "have"
+        lines.append(
+            f"{' and '.join(filtered)} {have} no quality option: these curves come from leaving out SH degrees."
+        )
+    lines += ["", f"| BD-rate, BD-PSNR against | {' | '.join(names)} |" + (" mean |" if many else "")]
+    lines.append("|---|" + "---|" * (len(names) + many))
+    for codec in codecs:
+        own = {delta.scene: delta for delta in found if delta.codec == codec}
+        cells = [_deltas_cell([own[name]] if name in own else [], 1) for name in names]
+        cells += [_deltas_cell(list(own.values()), len(names))] if many else []
+        lines.append(f"| {codec_name(codec)} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _deltas_cell(own: Sequence[Deltas], scenes: int) -> str:
+    """BD-rate and BD-PSNR, averaged; how many scenes have them, if not all."""
+    rates = [delta.rate.pchip for delta in own if delta.rate]
+    gains = [delta.quality.pchip for delta in own if delta.quality]
+    if not rates:
+        return "–"
+    text = f"{mean_of(rates):+.1f} %"
+    text += f", {mean_of(gains):+.1f} dB" if len(gains) == len(rates) else ""
+    return text if len(rates) == scenes else f"{text} ({len(rates)} of {scenes})"
