@@ -19,8 +19,8 @@ from gscodec.cli import gstrain
 from gscodec.cloud import CloudMeta
 from gscodec.errors import BadInputError
 from gscodec.scene import load_capture
+from gscodec.scene.points import load_points
 from gscodec.train.options import TrainOptions
-from gscodec.train.points import load_points
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("PIL")

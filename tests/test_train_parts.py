@@ -15,9 +15,9 @@ from gscodec.cloud import ATTRIBUTES, CloudMeta
 from gscodec.errors import BadInputError
 from gscodec.quality import psnr
 from gscodec.scene.colmap import SfmPoints
+from gscodec.scene.points import load_points
 from gscodec.train.initialise import common_view_points, initial_cloud, neighbour_distances, scene_extent
 from gscodec.train.options import TrainOptions
-from gscodec.train.points import load_points
 from gscodec.train.ssim import l1_and_ssim
 
 torch = pytest.importorskip("torch")

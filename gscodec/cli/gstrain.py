@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from gscodec import __version__
@@ -18,7 +19,6 @@ from gscodec.errors import BadInputError
 from gscodec.formats.ply import ply_chunks, read_ply
 from gscodec.scene.capture import Capture, load_capture
 from gscodec.train.options import DEVICES, TrainOptions
-from gscodec.train.points import load_points
 
 _EXAMPLES = """\
   gstrain capture/ -o scene.ply              COLMAP, transforms.json, cameras.json; 7000 iterations
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--antialiased", action="store_true", help="train for the antialiased render mode")
     begin = parser.add_mutually_exclusive_group()
-    begin.add_argument("--points", metavar="FILE", help=".npz with xyz and rgb to start from, instead of the capture's")
+    begin.add_argument("--points", metavar="FILE", help=".npz with xyz and rgb, to start from instead")
     begin.add_argument("--start", metavar="FILE", help=".ply to fine-tune without changing the number of its splats")
     return parser
 
@@ -107,7 +107,7 @@ def _work(args: argparse.Namespace) -> Summary:
         progress("reading", 0.0)
         capture = load_capture(args.input, downscale=args.downscale)
         if args.points is not None:
-            capture = replace(capture, points=load_points(args.points))
+            capture = replace(capture, points_file=Path(args.points), points=None)
         source = read_ply(args.start) if args.start is not None else None
         # Before the training: a test photo that is missing should not be found out after hours.
         tests = load_views(capture, "test", options.background, options.device) if _has_tests(capture) else None

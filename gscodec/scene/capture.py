@@ -11,6 +11,7 @@ from gscodec.errors import BadInputError
 from gscodec.scene import inria, nerfstudio, parse, scene_json
 from gscodec.scene.camera import Camera
 from gscodec.scene.colmap import SfmPoints, load_colmap
+from gscodec.scene.points import load_points
 
 TEST_EVERY = 8  # as Mip-NeRF 360 and Kerbl et al. 2023 split
 
@@ -19,13 +20,19 @@ TEST_EVERY = 8  # as Mip-NeRF 360 and Kerbl et al. 2023 split
 class Capture:
     """Cameras; the folder that ``camera.image`` is relative to, None where there is none; points, None without any.
 
-    ``source`` names the format: "colmap", "inria", "nerfstudio", "blender" or "scene".
+    ``points_file``: where points lie that have not been read yet. ``source`` names the format: "colmap", "inria",
+    "nerfstudio", "blender" or "scene".
     """
 
     cameras: tuple[Camera, ...]
     image_folder: Path | None
     points: SfmPoints | None
     source: str
+    points_file: Path | None = None
+
+    def sfm_points(self) -> SfmPoints | None:
+        """The points, read now if they lie in a file of their own. Raises BadInputError."""
+        return load_points(self.points_file) if self.points is None and self.points_file else self.points
 
     def views(self, split: str | None = None) -> list[Camera]:
         """The cameras of one split, all for None. Raises BadInputError if there are none."""
@@ -111,7 +118,9 @@ def _from_json(path: Path) -> Capture:
         ordered = tuple(cameras) if named or split else split_every_eighth(cameras)
         return Capture(ordered, path.parent, None, "blender" if split else "nerfstudio")
     if _has(tree, "world_to_camera"):
-        return Capture(tuple(scene_json.cameras_from(tree)), path.parent, None, "scene")
+        points = path.parent / "sparse.npz"
+        cameras = scene_json.cameras_from(tree)
+        return Capture(tuple(cameras), path.parent, None, "scene", points if points.is_file() else None)
     if _has(tree, "rotation"):
         folder = path.parent / "images"
         cameras = inria.cameras_from(tree)

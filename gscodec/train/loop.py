@@ -181,7 +181,8 @@ def prepare(
         options = replace(options, antialiased=True)
     views = views or load_views(capture, "train", options.background, options.device, progress)
     cameras = views.cameras
-    cloud = initial_cloud(cameras, capture.points, options) if start is None else start
-    trainer = Trainer(views, cloud, options, scene_extent(cameras, capture.points))
+    points = capture.sfm_points() if start is None else capture.points
+    cloud = initial_cloud(cameras, points, options) if start is None else start
+    trainer = Trainer(views, cloud, options, scene_extent(cameras, points))
     trainer.full_degree = start is not None
     return trainer
