@@ -62,7 +62,7 @@ def curves(scenes: Sequence[Scene]) -> Markup:
     slots = slots_of(scenes)
     parts = [
         _switch(),
-        _legend(slots),
+        legend({codec: (slot, codec_name(codec)) for codec, slot in slots.items()}, "codecs to show"),
         paragraph(
             "Up and to the left is better. Point at a mark, or tap near it, for its numbers; the buttons show and hide "
             "codecs. The line of a codec joins the settings that no smaller file of it equals (its Pareto front). "
@@ -166,13 +166,13 @@ def _switch() -> Markup:
     return element("div", *options, class_="switch", role="radiogroup", aria_label="measure of the curves")
 
 
-def _legend(slots: dict[str, int]) -> Markup:
+def legend(series: dict[str, tuple[int, str]], about: str) -> Markup:
+    """Buttons that show and hide series: slot and name of each by what its marks are called in the plots."""
     buttons = []
-    for codec, slot in slots.items():
+    for key, (slot, name) in series.items():
         mark = element("svg", symbol(slot, 8, 8, 5.5), viewBox="0 0 16 16", aria_hidden="true", class_="key")
         classes = f"legend {series_class(slot)}"
-        name = codec_name(codec)
         buttons.append(
-            element("button", mark, name, type="button", class_=classes, aria_pressed="true", data_toggle=codec)
+            element("button", mark, name, type="button", class_=classes, aria_pressed="true", data_toggle=key)
         )
-    return element("div", *buttons, class_="legends", role="group", aria_label="codecs to show")
+    return element("div", *buttons, class_="legends", role="group", aria_label=about)

@@ -13,6 +13,8 @@ from gscodec_tools.report.findings import Share, sentences, shares, spread
 from gscodec_tools.report.literature import literature
 from gscodec_tools.report.markup import Markup, element, join, paragraph
 from gscodec_tools.report.pictures import pictures
+from gscodec_tools.report.prune import pruning
+from gscodec_tools.report.prune_rows import PruneScene
 from gscodec_tools.report.rows import Row, Scene, codec_name
 from gscodec_tools.report.script import SCRIPT
 from gscodec_tools.report.style import CSS
@@ -23,29 +25,21 @@ from gscodec import __version__
 TITLE = "gscodec: rate and distortion"
 
 
-def page(folder: Path, scenes: Sequence[Scene], papers: Path) -> str:
+def page(folder: Path, scenes: Sequence[Scene], papers: Path, pruned: Sequence[PruneScene] = ()) -> str:
     """The HTML of a report. folder: of the results, for the pictures; papers: of the published numbers.
 
-    Raises BadInputError for unreadable pictures or tables.
+    ``pruned``: the results of gsrd prune; what there are no results of has no section. Raises BadInputError for
+    unreadable pictures or tables.
     """
     pairs = equal_quality(scenes)
-    side_by_side = join([_about_pictures(), pictures(folder, scenes, pairs)])
-    sections = [
-        ("curves", "Curves", "Rate-distortion curves", curves(scenes)),
-        ("bd", "BD-rate", "gscodec against each other codec", join([bd_table(deltas(scenes)), equal_table(pairs)])),
-        ("streams", "Bytes", "Where the bytes are", bars(scenes)),
-        ("speed", "Speed", "Speed and memory", speed_table(scenes)),
-        (
-            "pictures",
-            "Pictures",
-            "Side by side at equal size",
-            side_by_side,
-        ),
-        ("literature", "Literature", "Published numbers", literature(papers)),
-        ("reproduce", "Reproduce", "What failed, and how to measure again", _reproduce(scenes)),
-    ]
+    sections = _coding_sections(folder, scenes, pairs) if scenes else []
+    if pruned:
+        sections.append(("prune", "Pruning", "Pruning by importance scores", pruning(folder, pruned)))
+    sections.append(("literature", "Literature", "Published numbers", literature(papers)))
+    if scenes:
+        sections.append(("reproduce", "Reproduce", "What failed, and how to measure again", _reproduce(scenes)))
     body = [
-        _header(scenes, pairs),
+        _header(scenes, pairs) if scenes else _prune_header(pruned),
         element("nav", element("div", *(element("a", short, href=f"#{name}") for name, short, _, _ in sections))),
         element("main", *(element("section", element("h2", head), made, id=name) for name, _, head, made in sections)),
         element("footer", f"Made by gsrd report of gscodec {__version__} from the rows alone: one file, no network."),
@@ -60,6 +54,26 @@ def page(folder: Path, scenes: Sequence[Scene], papers: Path) -> str:
         element("style", Markup(CSS)),
     ]
     return "<!DOCTYPE html>\n" + element("html", element("head", *head), element("body", *body), lang="en") + "\n"
+
+
+def _coding_sections(
+    folder: Path, scenes: Sequence[Scene], pairs: Sequence[EqualQuality]
+) -> list[tuple[str, str, str, Markup]]:
+    side_by_side = join([_about_pictures(), pictures(folder, scenes, pairs)])
+    return [
+        ("curves", "Curves", "Rate-distortion curves", curves(scenes)),
+        ("bd", "BD-rate", "gscodec against each other codec", join([bd_table(deltas(scenes)), equal_table(pairs)])),
+        ("streams", "Bytes", "Where the bytes are", bars(scenes)),
+        ("speed", "Speed", "Speed and memory", speed_table(scenes)),
+        ("pictures", "Pictures", "Side by side at equal size", side_by_side),
+    ]
+
+
+def _prune_header(pruned: Sequence[PruneScene]) -> Markup:
+    """Of a page about pruning alone."""
+    rows = sum(len(scene.rows) for scene in pruned)
+    about = f"{_count(rows, 'row')} of pruning on {_count(len(pruned), 'scene')}; no codec was measured."
+    return element("header", element("h1", TITLE), paragraph(about, class_="about"))
 
 
 def _header(scenes: Sequence[Scene], pairs: Sequence[EqualQuality]) -> Markup:

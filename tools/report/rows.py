@@ -30,6 +30,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "bool": (bool,),
     "Mapping[str, Any]": (dict,),
+    "Sequence[Any]": (list,),
 }
 
 
@@ -154,6 +155,11 @@ def codec_name(codec: str) -> str:
     return NAMES.get(codec, codec)
 
 
+def has_results(folder: Path) -> bool:
+    """Whether there is any file that ``load_results`` would read."""
+    return any((folder / "rd").glob("*.json"))
+
+
 def load_results(folder: Path) -> list[Scene]:
     """The scenes of ``<folder>/rd/*.json`` by name.
 
@@ -178,7 +184,7 @@ def load_results(folder: Path) -> list[Scene]:
 def _scene(path: Path) -> Scene:
     where = f"rd/{path.name}"
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        tree = json.loads(path.read_text(encoding="utf-8"), parse_constant=no_number)
     except (OSError, ValueError, RecursionError) as error:
         raise BadInputError(f"cannot read results: {error}", field=where, found=str(path)) from error
     if not isinstance(tree, dict) or tree.get("format") != FORMAT:
@@ -203,7 +209,7 @@ def _row(tree: Any, where: str) -> Row:
     if not isinstance(tree, dict):
         raise BadInputError("not a row", field=where, found=type(tree).__name__, allowed="an object")
     for item in fields(Row):
-        _check(tree, item.name, str(item.type), where)
+        check_field(tree, item.name, str(item.type), where)
     if tree["status"] not in STATUSES:
         raise BadInputError("unknown status", field=f"{where}: status", found=tree["status"], allowed=STATUSES)
     if tree["status"] == "ok":
@@ -216,7 +222,8 @@ def _row(tree: Any, where: str) -> Row:
     return Row(**{item.name: tree[item.name] for item in fields(Row)})
 
 
-def _check(tree: Mapping[str, Any], name: str, kind: str, where: str) -> None:
+def check_field(tree: Mapping[str, Any], name: str, kind: str, where: str) -> None:
+    """That a row has a field of that kind, as annotations name kinds. Raises BadInputError, naming ``where``."""
     if name not in tree:
         raise BadInputError("field is missing", field=f"{where}: {name}", found="nothing", allowed=kind)
     value, optional = tree[name], kind.endswith(" | None")
@@ -230,5 +237,6 @@ def _check(tree: Mapping[str, Any], name: str, kind: str, where: str) -> None:
         raise BadInputError("not sizes", field=f"{where}: {name}", found=repr(value)[:80], allowed="bytes by name")
 
 
-def _no_number(text: str) -> NoReturn:
+def no_number(text: str) -> NoReturn:
+    """For json.loads: Infinity and NaN are no JSON. Raises ValueError."""
     raise ValueError(f"{text} is no JSON number")
