@@ -16,6 +16,8 @@ from gscodec.importance import (
     mesongs,
     opacity,
     pup,
+    rap,
+    rap_distilled,
     removal,
     trim,
     volume_opacity,
@@ -62,5 +64,9 @@ METHODS: dict[str, Method] = {
     ),
     "trim": Method(trim.score, "gradients", "opacity or gradient, whichever ranks higher (Trimming the Fat)"),
     "pup": Method(pup.score, "fisher", "log-determinant of the Fisher matrix of position and scale", {"resolution": 4}),
+    "rap": Method(rap.score, "nothing", "attributes and neighbours by a small network (RAP), without rendering"),
+    "rap-distilled": Method(
+        rap_distilled.score, "nothing", "the same by features and a network that learned from removal in other scenes"
+    ),
     "removal": Method(removal.score, "removal", "squared error of the image without the splat"),
 }
