@@ -15,7 +15,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
-VERSION = (0, 1)
+VERSION = (0, 2)
 MAGIC = b"\x89GSB\r\n\x1a\n"
 WHOLE_FILE = 0xFFFFFFFF  # value of TOC_ENTRY.tile for a stream that belongs to no tile
 FLAG_CRITICAL = 1  # bit 0 of TOC_ENTRY.flags
@@ -220,7 +220,7 @@ PREFIX = Layout(
         Field("magic", "8s", "says what the file is; the line ends in it reveal a text-mode transfer", MAGIC),
         Field("version_major", "H", "format version, before the point", range(VERSION[0], VERSION[0] + 1)),
         Field("version_minor", "H", "format version, after the point", range(VERSION[1], VERSION[1] + 1)),
-        Field("header_bytes", "I", "offset of the first stream, that is, size of all that stands before it"),
+        Field("header_bytes", "I", "size of all that stands before the streams"),
         Field("file_bytes", "Q", "size of the whole file"),
     ),
 )
@@ -278,9 +278,9 @@ NATIVE_PARAMS = Layout(
         Field("ac_step", "4I", "base steps of SH degree 1..4, 1/1048576; each 1 .. 16777215"),
         Field("direction_offset", "i", "log2 of the levels of the first rotation code, 1/65536 octave"),
         Field("roll_offset", "i", "log2 of the levels of the second rotation code, 1/65536 octave"),
+        Field("energy_prior", "32H", "expected magnitude of SH AC codes by weight class, in 1/256"),
         Field("middle_predictor", "5i", "middle log scale: bias, then factors / 4096"),
         Field("long_predictor", "6i", "longest log scale: bias, then factors / 4096"),
-        Field("dc_predictor", "6i", "factors / 4096 of the previous splat and the one before, per colour channel"),
     ),
 )
 

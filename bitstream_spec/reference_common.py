@@ -6,8 +6,10 @@ import struct
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import numpy as np
+import numpy.typing as npt
 import zstandard
 
 
@@ -26,20 +28,10 @@ def no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def float32(values: Sequence[float]) -> bytes:
+def float32(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
     """Round binary64 values to float32 (to nearest even; too large becomes infinite), little endian."""
-    try:
-        return struct.pack(f"<{len(values)}f", *values)
-    except OverflowError:
-        return b"".join(float32_one(value) for value in values)
-
-
-def float32_one(value: float) -> bytes:
-    """Round one value."""
-    try:
-        return struct.pack("<f", value)
-    except OverflowError:
-        return struct.pack("<f", float("inf") if value > 0 else float("-inf"))
+    with np.errstate(over="ignore"):
+        return values.astype("<f4")
 
 
 def interleave(columns: Sequence[bytes]) -> bytes:

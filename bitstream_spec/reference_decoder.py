@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import struct
 import sys
@@ -20,13 +21,14 @@ if not __package__:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     __package__ = "bitstream_spec"
 
+from . import reference_geometry as geometry
 from . import reference_lossless as lossless
 from . import reference_native as native
 from .reference_common import FormatError, no_constant, require, split, unpack_zstd
 from .reference_lossless import Schema
 
 MAGIC = bytes.fromhex("89 47 53 42 0D 0A 1A 0A")
-VERSION = (0, 1)
+VERSION = (0, 2)
 WHOLE_FILE = 0xFFFFFFFF
 NATIVE, LOSSLESS = 1, 2
 RAW, ZSTD, RANS = 0, 1, 2
@@ -117,17 +119,16 @@ def read_header(data: bytes, header_bytes: int) -> Header:
 
 def read_toc(data: bytes, header: Header, header_bytes: int) -> Streams:
     """TOC_ENTRY: all rules, and the checksum of every stream; returns the streams of known kinds."""
+    entries = list(struct.iter_unpack("<HBBIQQQII", data[48 : header_bytes - 4]))
+    check_places([entry[4:6] for entry in entries], header_bytes, len(data))
     streams: Streams = {}
-    previous, place = (-2, 0), header_bytes
-    for number in range(header.stream_count):
-        entry = struct.unpack_from("<HBBIQQQII", data, 48 + 40 * number)
-        kind, coder, flags, tile, offset, length, raw_length, crc, reserved = entry
+    previous = (-2, 0)
+    for number, (kind, coder, flags, tile, offset, length, raw_length, crc, reserved) in enumerate(entries):
         tile = -1 if tile == WHOLE_FILE else tile
         where = f"stream {number} (kind {kind})"
         require(flags <= 1 and reserved == 0, f"{where}: reserved bits are not 0")
         require(tile < header.tile_count, f"{where}: tile {tile} does not exist")
         require((tile, kind) > previous, f"{where}: not in order")
-        require(offset == place and length <= len(data) - place, f"{where}: wrong place")
         known_raw = kind in KNOWN_KINDS and coder == RAW
         require(not known_raw or raw_length == length, f"{where}: raw_length is not length")
         require(kind in KNOWN_KINDS or flags == 0, f"{where}: critical stream of an unknown kind")
@@ -136,9 +137,17 @@ def read_toc(data: bytes, header: Header, header_bytes: int) -> Streams:
         require(zlib.crc32(stored) == crc, f"{where}: checksum differs")
         if kind in KNOWN_KINDS:
             streams[tile, kind] = Stream(kind, coder, tile, raw_length, stored)
-        previous, place = (tile, kind), place + length
-    require(place == len(data), "the streams do not end at file_bytes")
+        previous = (tile, kind)
     return streams
+
+
+def check_places(places: list[tuple[int, ...]], header_bytes: int, file_bytes: int) -> None:
+    """The rule "Place" for each stream's offset and length."""
+    end = header_bytes
+    for offset, length in sorted(places):
+        require(offset == end, "the streams leave a gap or overlap")
+        end += length
+    require(end == file_bytes, "the streams do not end at file_bytes")
 
 
 def payload(streams: Streams, tile: int, kind: int, coders: Iterable[int], least: int, at_most: int) -> bytes:
@@ -175,7 +184,7 @@ def check_tile(arrays: list[bytes], box: tuple[float, ...], digest: bytes) -> No
     """DIGESTS and the box of TILE_RECORD against a tile's arrays, positions first."""
     require(hashlib.sha256(b"".join(arrays)).digest() == digest, "digest of a tile differs")
     for number, axis in enumerate(split(arrays[0], 3)):
-        values = [value for value in struct.unpack(f"<{len(axis) // 4}f", axis) if value == value]  # without NaN
+        values = [value for value in struct.unpack(f"<{len(axis) // 4}f", axis) if not math.isnan(value)]
         low, high = box[number], box[number + 3]
         require(not values or (low <= min(values) and max(values) <= high), "a splat lies outside of its tile's box")
 
@@ -228,12 +237,12 @@ def decode(data: bytes) -> Scene:
 
 def decode_native(streams: Streams, header: Header, counts: list[int]) -> Iterator[list[bytes]]:
     """The arrays of each tile of a file of the native branch."""
-    params = native.read_params(whole_file(streams, PARAMS, native.PARAMS_BYTES))
-    groups = native.read_groups(payload(streams, -1, TABLES, (RAW, ZSTD), 0, native.TABLES_AT_MOST))
+    params = geometry.read_params(whole_file(streams, PARAMS, geometry.PARAMS_BYTES))
+    groups = geometry.read_groups(payload(streams, -1, TABLES, (RAW, ZSTD), 0, geometry.TABLES_AT_MOST))
     # GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC1 .. AC*d*
     sizes = [12, 4, 12, 16, 12, *(12 * (2 * degree + 1) for degree in range(1, header.sh_degree + 1))]
     for tile, count in enumerate(counts):
-        require(count <= native.SPLATS_AT_MOST, f"tile {tile}: too many splats")
+        require(count <= geometry.SPLATS_AT_MOST, f"tile {tile}: too many splats")
         parts = tile_streams(streams, tile, GEOMETRY, [count * size for size in sizes])
         yield native.decode_tile(parts, count, params, groups)
 

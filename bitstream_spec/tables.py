@@ -32,6 +32,7 @@ ROTATION_LEVELS = (
 )
 
 ENERGY_STEPS = (7, 16, 30, 48, 75, 112, 166, 240, 347, 496, 709, 1008, 1433)
+NEAR_STEPS = (2, 5, 10, 16, 26, 44, 80, 160)  # predictions of SH AC, in 1/20 step
 # fmt: on
 
 WEIGHT_CLASSES = 32  # step sizes of a splat: class c has 2**((WEIGHT_ZERO - c) / 2) times the base step

@@ -145,7 +145,7 @@ def places() -> Iterator[Case]:
             f"offset-{name}",
             f"The offset of a GEOMETRY is {value}.",
             CORRUPT,
-            "not contiguous",
+            "ends behind the file" if value >= 1 << 31 else "not contiguous",
             lambda v=value: edit_entry(base(), GEOMETRY_AT, "offset", v),
         )
     for name, value in wrong_lengths(entry_value(data, GEOMETRY_AT, "raw_length"), 64):

@@ -145,7 +145,7 @@ def params() -> Iterator[Case]:
         ("roll_offset", "-2**22 - 1", -limit - 1),
         ("middle_predictor", "2**31 - 1", (0, 0, 0, 0, (1 << 31) - 1)),
         ("long_predictor", "-2**31", (-(1 << 31), 0, 0, 0, 0, 0)),
-        ("dc_predictor", "2**22 + 1", (0, 0, 0, 0, 0, limit + 1)),
+        ("long_predictor", "2**22 + 1", (0, 0, 0, 0, 0, limit + 1)),
     )
     for number, (name, text, value) in enumerate(wrong):
         yield fault(

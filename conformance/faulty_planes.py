@@ -12,6 +12,7 @@ from conformance.assembly import Key, Parts, Plane, put_bytes, recode_native, re
 from conformance.cases import Case
 from conformance.faulty_base import CORRUPT, OF_TILE, base, fault, parts, wrong_lengths
 from conformance.faulty_native import changed
+from gscodec.branches.native.syntax import LEAF_COUNT
 from gscodec.entropy.tokens import split
 
 GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC1 = OF_TILE
@@ -117,11 +118,18 @@ def revalued(how: dict[StreamKind, Callable[[list[Plane]], object]]) -> bytes:
 
 
 def values() -> Iterator[Case]:
-    """Values in planes that a decoder must refuse. GEOMETRY: low and high by level, then leaf counts, then weights."""
+    """Values in planes that a decoder must refuse. GEOMETRY: low and high by level, then leaf counts, then
+    weights by level."""
 
     def put(plane: int, value: int, place: int = 0) -> Callable[[list[Plane]], None]:
         def change(own: list[Plane]) -> None:
             own[plane].values[place] = value
+
+        return change
+
+    def leaves(value: int) -> Callable[[list[Plane]], None]:
+        def change(own: list[Plane]) -> None:
+            next(plane for plane in own if plane.contexts[0] == LEAF_COUNT).values[0] = value
 
         return change
 
@@ -137,8 +145,8 @@ def values() -> Iterator[Case]:
         ),
         ("occupancy-high", "The high half of an occupancy is 16.", GEOMETRY, put(1, 16), "bad occupancy"),
         ("occupancy-0", "An occupancy of 0.", GEOMETRY, lambda own: first_level(own, 0), "bad occupancy"),
-        ("leaf-count", "The leaves hold a splat more than the tile.", GEOMETRY, put(-2, 1), "leaves do not hold"),
-        ("leaf-count-2-32-1", "A leaf of 4294967296 splats.", GEOMETRY, put(-2, large), "leaves do not hold"),
+        ("leaf-count", "The leaves hold a splat more than the tile.", GEOMETRY, leaves(1), "leaves do not hold"),
+        ("leaf-count-2-32-1", "A leaf of 4294967296 splats.", GEOMETRY, leaves(large), "leaves do not hold"),
         ("weight-32", "Weight class 32.", GEOMETRY, put(-1, 32), "bad weight class"),
         ("weight-256", "Weight class 256, which is 0 in a byte.", GEOMETRY, put(-1, 256), "bad weight class"),
         ("weight-2-32-1", "Weight class 4294967295.", GEOMETRY, put(-1, large), "bad weight class"),
@@ -163,7 +171,7 @@ def values() -> Iterator[Case]:
         lambda: revalued({OPACITY: put(0, 999)}),
     )
     yield fault("value-ac", "An SH code of another value than the digest was made of.", CORRUPT, "",
-                lambda: revalued({AC1: put(8, large)}))  # fmt: skip
+                lambda: revalued({AC1: put(-1, large)}))  # fmt: skip
 
 
 def first_level(own: list[Plane], half: int) -> None:

@@ -68,6 +68,7 @@ def uncommon_cases() -> list[Case]:
             four_tiles(), StreamKind.TABLES, zstandard.ZstdCompressor(level=-5, write_checksum=True)
         ).file(),
     )
+    add("streams-reversed", "The streams lie in the file in the reverse of the usual order.", streams_reversed)
     add("tiles-permuted", "The tiles in another order.", permuted)
     add("infinite-bounds", "Tiles with infinite bounds.", infinite_bounds)
     add("depth-0", "All splats of a tile in one leaf, the tile's cube, though they differ.", lambda: octree(0))
@@ -118,6 +119,13 @@ def uncommon_cases() -> list[Case]:
 def four_tiles() -> Parts:
     """The file that most cases start from."""
     return Parts.of(native(scene(60, 1, 301, ("four tiles",)), tile_splats=15))
+
+
+def streams_reversed() -> bytes:
+    """The last entry's stream first."""
+    parts = four_tiles()
+    turned = (replace(stream, layer=-number) for number, stream in enumerate(parts.streams))
+    return Parts(parts.header, tuple(turned)).file()
 
 
 def other_meta() -> bytes:
@@ -239,7 +247,7 @@ def wild_predictors() -> bytes:
     with patched(
         native_encode,
         fit_predictor=lambda _target, features: factors[1 + features.shape[1]],
-        fit_dc_predictor=lambda _values: [8192, -4096],
+        _energy_prior=lambda *_: tuple(2114 * i for i in range(32)),
     ):
         return native(scene(60, 1, 305))
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+import numpy as np
+import numpy.typing as npt
+
 from gscodec.errors import BadInputError
 
 Progress = Callable[[str, float], None]  # a word for the stage, the share of it that is done
+
+PRESETS = ("fast", "default", "max")
 
 
 def no_progress(_stage: str, _share: float) -> None:
@@ -39,11 +44,14 @@ class DecodeLimits:
 class EncodeConfig:
     """How to encode. ``quality`` 1..100 scales all steps of the native branch; ``lossless`` takes the other branch.
 
+    ``preset``: one of PRESETS, how long the native encoder looks for a smaller file of the same quality.
+
     ``strict``: a splat that cannot be coded is an error instead of being left out. ``threads`` None means all
     cores. Raises BadInputError for a value out of range.
     """
 
     quality: float = 75.0
+    preset: str = "default"
     lossless: bool = False
     strict: bool = False
     threads: int | None = None
@@ -51,5 +59,25 @@ class EncodeConfig:
     def __post_init__(self) -> None:
         if not 1.0 <= self.quality <= 100.0:
             raise BadInputError("out of range", field="quality", found=self.quality, allowed="1..100")
+        if self.preset not in PRESETS:
+            raise BadInputError("unknown preset", field="preset", found=self.preset, allowed=PRESETS)
         if self.threads is not None and self.threads < 1:
             raise BadInputError("out of range", field="threads", found=self.threads, allowed=">= 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Visibility:
+    """What views show of each splat of a cloud: ``weights`` float64[N], the blended weight (sum of alpha·T) over them.
+
+    ``doubt``: how far the views are to be distrusted, as the share of what a splat alone would show that is added; 1
+    for views that nobody took, 0.1 where a scene is looked at from nearly the same places. Raises BadInputError.
+    """
+
+    weights: npt.NDArray[np.float64]
+    doubt: float
+
+    def __post_init__(self) -> None:
+        if self.weights.ndim != 1 or not np.all(np.isfinite(self.weights)) or np.any(self.weights < 0.0):
+            raise BadInputError("bad weights", field="visibility", allowed="finite numbers >= 0, one for each splat")
+        if not 0.0 < self.doubt <= 1e3:
+            raise BadInputError("out of range", field="doubt", found=self.doubt, allowed="above 0")

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,13 +18,13 @@ from gscodec.bitstream.tiles import Point, TileRecord, pack_tiles
 from gscodec.branches.lossless import encode as lossless
 from gscodec.branches.native import encode as native
 from gscodec.cloud import GaussianCloud
-from gscodec.config import EncodeConfig, Progress, no_progress
+from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
 from gscodec.decoder import DECODERS
 from gscodec.digest import digest
 from gscodec.errors import BadInputError
-from gscodec.sanitise import sanitise
+from gscodec.sanitise import sanitise, usable
 
-ENCODERS: dict[Branch, Callable[[GaussianCloud, EncodeConfig, Executor, Progress], tuple[list[int], list[Stream]]]] = {
+ENCODERS: dict[Branch, Callable[..., tuple[list[int], list[Stream]]]] = {
     Branch.NATIVE: native.encode_tiles,
     Branch.LOSSLESS: lossless.encode_tiles,
 }
@@ -44,24 +44,28 @@ class EncodeReport:
     seconds: float
 
 
-def encode(cloud: GaussianCloud, config: EncodeConfig | None = None) -> bytes:
+def encode(cloud: GaussianCloud, config: EncodeConfig | None = None, visibility: Visibility | None = None) -> bytes:
     """A whole .gsb file. Splats that cannot be coded are left out with a warning (config.strict: an error).
 
     Raises BadInputError.
     """
-    chunks, report = encode_chunks(cloud, config)
+    chunks, report = encode_chunks(cloud, config, visibility=visibility)
     if report.dropped:
         warnings.warn(f"splats left out: {dict(report.dropped)}", stacklevel=2)
     return b"".join(chunks)
 
 
 def encode_chunks(
-    cloud: GaussianCloud, config: EncodeConfig | None = None, progress: Progress | None = None
+    cloud: GaussianCloud,
+    config: EncodeConfig | None = None,
+    progress: Progress | None = None,
+    visibility: Visibility | None = None,
 ) -> tuple[list[bytes], EncodeReport]:
     """As ``encode``, as chunks to write one after the other, and what was done; warns of nothing.
 
     ``progress`` is called with a word for the stage and the share done, 0..1. Every tile is decoded again
-    before this returns: the digests in the file are of what a decoder gives.
+    before this returns: the digests in the file are of what a decoder gives. ``visibility``, of the cloud's splats,
+    makes the native branch precise where views look; no branch needs it.
     """
     config = config or EncodeConfig()
     progress = progress or no_progress
@@ -70,10 +74,12 @@ def encode_chunks(
     progress("encoding", 0.0)
     dropped: Mapping[str, int] = {}
     splats_in = len(cloud)
+    options: dict[str, Visibility | None] = {}
     if branch == Branch.NATIVE:
+        options["visibility"] = _of_usable(visibility, cloud)
         cloud, dropped = sanitise(cloud, strict=config.strict)
     with ThreadPoolExecutor(config.threads or os.cpu_count() or 1) as pool:
-        counts, streams = ENCODERS[branch](cloud, config, pool, progress)
+        counts, streams = ENCODERS[branch](cloud, config, pool, progress, **options)
         header = _header(branch, cloud, len(counts))
         records, digests = _decode_again(header, counts, streams, pool, progress)
     streams += [
@@ -96,6 +102,16 @@ def encode_chunks(
         seconds=time.perf_counter() - start,
     )
     return chunks, report
+
+
+def _of_usable(visibility: Visibility | None, cloud: GaussianCloud) -> Visibility | None:
+    if visibility is None:
+        return None
+    if len(visibility.weights) != len(cloud):
+        raise BadInputError(
+            "wrong number of weights", field="visibility", found=len(visibility.weights), allowed=len(cloud)
+        )
+    return replace(visibility, weights=visibility.weights[usable(cloud)[0]])
 
 
 def _header(branch: Branch, cloud: GaussianCloud, tile_count: int) -> Header:

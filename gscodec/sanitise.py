@@ -26,8 +26,25 @@ _BLOCK_ROWS = 65536  # bounds the temporary arrays
 def sanitise(cloud: GaussianCloud, strict: bool = False) -> tuple[GaussianCloud, dict[str, int]]:
     """The cloud without unusable splats, and how many were dropped for which reason.
 
-    A splat counts under the first of REASONS that applies; reasons without a splat are left out. Nothing
-    wrong: the same object. ``strict`` raises BadInputError with reasons, counts and the first index instead.
+    Nothing wrong: the same object. ``strict`` raises BadInputError with reasons, counts and the first index instead.
+    """
+    keep, counts = usable(cloud)
+    if not counts:
+        return cloud, {}
+    if strict:
+        raise BadInputError(
+            f"unusable splats, the first at index {int(np.argmin(keep))}",
+            field="cloud",
+            found=", ".join(f"{reason}: {count}" for reason, count in counts.items()),
+            allowed="none",
+        )
+    return cloud.select(keep), counts
+
+
+def usable(cloud: GaussianCloud) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    """Mask bool[N] of the splats that ``sanitise`` keeps, and how many it drops for which reason.
+
+    A splat counts under the first of REASONS that applies; reasons without a splat are left out.
     """
     keep = np.ones(len(cloud), bool)
     counts: dict[str, int] = {}
@@ -38,17 +55,7 @@ def sanitise(cloud: GaussianCloud, strict: bool = False) -> tuple[GaussianCloud,
             if fresh.any():
                 counts[reason] = counts.get(reason, 0) + int(np.count_nonzero(fresh))
                 keep[block] &= ~bad
-    if not counts:
-        return cloud, {}
-    counts = {reason: counts[reason] for reason in REASONS if reason in counts}
-    if strict:
-        raise BadInputError(
-            f"unusable splats, the first at index {int(np.argmin(keep))}",
-            field="cloud",
-            found=", ".join(f"{reason}: {count}" for reason, count in counts.items()),
-            allowed="none",
-        )
-    return cloud.select(keep), counts
+    return keep, {reason: counts[reason] for reason in REASONS if reason in counts}
 
 
 def _tests(cloud: GaussianCloud, block: slice) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:

@@ -1,32 +1,44 @@
-"""Contexts of SH coefficients from those before."""
+"""Contexts of SH coefficients from those before and those of the neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from gscodec.transform.energy import energy_contexts, update_energy
+from gscodec.transform.energy import align, energy_contexts, update_energy
 
 ENERGY = (7, 16, 30, 48, 75, 112, 166, 240, 347, 496, 709, 1008, 1433)
+NEAR = (2, 5, 10, 16, 26, 44, 80, 160)
 
 
 def test_contexts_and_updates_are_exact() -> None:
     rng = np.random.default_rng(0)
-    weights = rng.integers(0, 32, 100).astype(np.uint8)
     energy = np.zeros((100, 4), np.int32)
     slow = [[0] * 4 for _ in range(100)]
     for step in range(60):
         channel = step % 3
-        contexts = energy_contexts(energy, channel, weights)
+        steps = rng.choice([1, 40, 1 << 26], 100)
+        predicted = np.rint(rng.normal(0, 3, 100) * steps).astype(np.int64)
+        predicted[:2] = -(2**40), 2**40
+        contexts = energy_contexts(energy, channel, predicted, steps)
         values = np.rint(rng.normal(0, 1 + step / 4, 100)).astype(np.int32)
         values[:2] = -(2**31), 2**31 - 1
         update_energy(energy, channel, values)
         for i, own in enumerate(slow):
             level = (own[0] + own[1 + channel]) >> 1
             bucket = sum(bound <= level for bound in ENERGY)
-            assert contexts[i] == (bucket * 16 + (int(weights[i]) >> 1)) * 3 + channel
+            near = sum(bound * int(steps[i]) <= 20 * abs(int(predicted[i])) for bound in NEAR)
+            assert contexts[i] == (bucket * 9 + near) * 3 + channel
             m = min(abs(int(values[i])), 40) * 256
-            own[0] += (m - own[0]) >> 3
-            own[1 + channel] += (m - own[1 + channel]) >> 2
+            own[0] += (m - own[0]) >> 4
+            own[1 + channel] += (m - own[1 + channel]) >> 3
     assert energy.tolist() == slow
     # The outliers drive both means to their top, and so into the last bucket.
-    assert energy_contexts(energy, 0, weights)[0] // 48 == 13
+    assert energy_contexts(energy, 0, np.zeros(100, np.int64), np.ones(100, np.int64))[0] // 27 == 13
+
+
+def test_align_turns_signs_and_back() -> None:
+    codes = np.array([3, -4, 5, -(2**31), 7], np.int32)
+    predicted = np.array([1, -1, -9, -1, 0], np.int64)
+    turned = align(codes, predicted)
+    assert turned.tolist() == [3, 4, -5, -(2**31), 7]
+    assert align(turned, predicted).tolist() == codes.tolist()

@@ -147,6 +147,6 @@ def test_what_makes_no_sense_is_refused(ply: Path, capture: Path, capsys: pytest
     assert "standard" in refused(gsprune, capsys, *method, "--count", 3, "--scores-property", "f_dc_0")
     assert "required" in refused(gsprune, capsys, *method, code=2)
     assert "not allowed" in refused(gsprune, capsys, *method, "--count", 3, "--keep", 3, code=2)
-    assert "with --prune" in refused(gsenc, capsys, ply, "--views", capture)
+    assert "from any view" in refused(gsenc, capsys, ply, "--lossless", "--views", capture)
     assert "not a capture" in refused(gsenc, capsys, ply, "--prune", "eagles:0.1", "--views", ply.parent / "none")
     assert {path.name for path in ply.parent.iterdir()} == {"scene.ply", "cameras.json"}

@@ -314,7 +314,7 @@ def test_bad_meta_is_refused(text: bytes) -> None:
     ("name", "value"),
     [("zone_radius", float("nan")), ("zone_radius", 0.0), ("cell_size", float("inf")), ("cell_size", -1.0),
      ("zone_centre", (0.0, 2.0**101, 0.0)), ("ac_step", (1, 1, 1, 0)),
-     ("pixel_log", (1 << 22) + 1), ("roll_offset", -(1 << 22) - 1), ("dc_predictor", (0,) * 5 + (1 << 23,))],
+     ("pixel_log", (1 << 22) + 1), ("roll_offset", -(1 << 22) - 1), ("long_predictor", (0,) * 5 + (1 << 23,))],
 )  # fmt: skip
 def test_bad_parameters_are_refused(name: str, value: Any) -> None:
     _, shared = shared_of(encode(random_cloud(1, 0, 0)))

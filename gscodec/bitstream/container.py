@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
+from itertools import accumulate
 
 from bitstream_spec.layout import HEADER, HEADER_CRC_BYTES, MAGIC, PREFIX, TOC_ENTRY, VERSION, Coder
 from gscodec.bitstream.entries import (
@@ -44,7 +45,8 @@ _DAMAGED_STARTS = (MAGIC[:4], b"\x09GSB", b"\xc2\x89GSB", b"\xef\xbf\xbdGSB", b"
 def container_chunks(header: Header, streams: Iterable[Stream]) -> list[bytes]:
     """The file as a list of byte strings to write one after the other: the head, then each payload, uncopied.
 
-    Streams may come in any order. BadInputError for what no reader would accept: two streams of one
+    Streams may come in any order; those of a lower layer are placed first. BadInputError for what no reader
+    would accept: two streams of one
     (tile, kind), a tile that is not there, a value out of range.
     """
     ordered = sorted(streams, key=lambda stream: sort_key(stream.tile, stream.kind))
@@ -52,12 +54,11 @@ def container_chunks(header: Header, streams: Iterable[Stream]) -> list[bytes]:
     if fault is not None:
         raise BadInputError(f"cannot write these streams: {fault}")
     header_bytes = header_size(len(ordered))
-    toc = []
-    offset = header_bytes
+    placed = sorted(ordered, key=lambda stream: stream.layer)  # stable
+    ends = list(accumulate((len(stream.payload) for stream in placed), initial=header_bytes))
+    starts = {id(stream): start for stream, start in zip(placed, ends, strict=False)}
     try:
-        for stream in ordered:
-            toc.append(pack_entry(stream, offset, zlib.crc32(stream.payload)))
-            offset += len(stream.payload)
+        toc = [pack_entry(stream, starts[id(stream)], zlib.crc32(stream.payload)) for stream in ordered]
         prefix = {"magic": MAGIC, "version_major": VERSION[0], "version_minor": VERSION[1]}
         fixed = {
             "branch": header.branch,
@@ -69,11 +70,11 @@ def container_chunks(header: Header, streams: Iterable[Stream]) -> list[bytes]:
             "tile_count": header.tile_count,
             "stream_count": len(ordered),
         }
-        head = PREFIX.pack({**prefix, "header_bytes": header_bytes, "file_bytes": offset}) + HEADER.pack(fixed)
+        head = PREFIX.pack({**prefix, "header_bytes": header_bytes, "file_bytes": ends[-1]}) + HEADER.pack(fixed)
     except ValueError as error:
         raise BadInputError(f"cannot write this file: {error}") from error
     head += b"".join(toc)
-    return [head + struct.pack("<I", zlib.crc32(head)), *(stream.payload for stream in ordered)]
+    return [head + struct.pack("<I", zlib.crc32(head)), *(stream.payload for stream in placed)]
 
 
 def write_container(header: Header, streams: Iterable[Stream]) -> bytes:

@@ -43,7 +43,10 @@ class Header:
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream with its stored bytes. ``tile`` None: of the whole file. ``raw_length``: bytes once unpacked."""
+    """One stream with its stored bytes. ``tile`` None: of the whole file. ``raw_length``: bytes once unpacked.
+
+    ``layer``: streams of a lower layer are placed before all of a higher one.
+    """
 
     kind: int
     coder: Coder
@@ -51,6 +54,7 @@ class Stream:
     raw_length: int
     tile: int | None = None
     critical: bool = True
+    layer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +127,27 @@ def unpack_toc(data: bytes, stream_count: int, tile_count: int, file_bytes: int)
     unknown critical kind, or an unknown coder in a stream of a known kind.
     """
     entries: list[TocEntry] = []
-    end = header_size(stream_count)
     for number in range(stream_count):
-        at = PREFIX.size + HEADER.size + number * TOC_ENTRY.size
+        at = _entry_at(number)
         entry = _unpack_entry(data, at, tile_count)
-        if entry.offset != end:
-            raise _corrupt("streams are not contiguous", "offset", entry.offset, end, at)
-        end += entry.length
-        if end > file_bytes:
+        if entry.offset + entry.length > file_bytes:
             raise _corrupt("a stream ends behind the file", "length", entry.length, f"end <= {file_bytes}", at)
         if entries and sort_key(entries[-1].tile, entries[-1].kind) >= sort_key(entry.tile, entry.kind):
             raise _corrupt("entries out of order or twice", "tile, kind", entry.name, f"after {entries[-1].name}", at)
         entries.append(entry)
+    end = header_size(stream_count)
+    for number in sorted(range(stream_count), key=lambda n: (entries[n].offset, entries[n].length)):
+        if entries[number].offset != end:
+            raise _corrupt("streams are not contiguous", "offset", entries[number].offset, end, _entry_at(number))
+        end += entries[number].length
     if end != file_bytes:
         raise CorruptStreamError("bytes behind the last stream", field="file_bytes", found=file_bytes, allowed=end)
     return tuple(entries)
+
+
+def _entry_at(number: int) -> int:
+    """Offset of an entry in the file."""
+    return PREFIX.size + HEADER.size + number * TOC_ENTRY.size
 
 
 def _unpack_entry(data: bytes, at: int, tile_count: int) -> TocEntry:

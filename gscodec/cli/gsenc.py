@@ -20,8 +20,8 @@ from gscodec.cli.common import (
 )
 from gscodec.cli.encode_report import counts, encode_data, encode_lines, encode_warnings
 from gscodec.cli.progress import Progress
-from gscodec.cli.views import add_views_option, at_most_threads, seen_for
-from gscodec.config import EncodeConfig
+from gscodec.cli.views import add_views_option, at_most_threads, seen_for, visibility_for
+from gscodec.config import PRESETS, EncodeConfig
 from gscodec.encoder import encode_chunks
 from gscodec.errors import BadInputError
 from gscodec.formats.ply import read_ply
@@ -36,6 +36,7 @@ _EXAMPLES = """\
   gsenc scene.ply --prune opacity:0.2    without the 20 % of lowest opacity
   gsenc scene.ply --prune removal:keep=500000 --views capture/
                                          the 500,000 splats that the capture's views need most
+  gsenc scene.ply --views capture/       precise where the capture's views look: smaller
   gsenc scene.ply --lossless             every bit of the floats, extras and comments kept
 
 gsdec turns a .gsb back into a .ply, gsinfo says what is in it."""
@@ -55,6 +56,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     mode.add_argument("--lossless", action="store_true", help="lose nothing")
     parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default=EncodeConfig.preset,
+        help="how long to look for a smaller file of the same quality, default %(default)s; max also renders the scene "
+        "from virtual views, unless there are --views",
+    )
+    parser.add_argument(
         "--prune",
         metavar="METHOD:AMOUNT",
         help="first remove the least important splats: a fraction (0.2), or n=COUNT to remove, keep=COUNT to keep, "
@@ -71,10 +79,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _work(args: argparse.Namespace) -> Summary:
-    config = EncodeConfig(quality=args.quality, lossless=args.lossless, strict=args.strict, threads=args.threads)
+    config = EncodeConfig(
+        quality=args.quality, preset=args.preset, lossless=args.lossless, strict=args.strict, threads=args.threads
+    )
     spec = PruneSpec.parse(args.prune) if args.prune is not None else None
-    if spec is None and args.views is not None:
-        raise BadInputError("views are for --prune", field="views", found=args.views, allowed="with --prune METHOD:...")
+    scored_by_views = spec is not None and METHODS[spec.method].needs_views
+    if args.lossless and args.views is not None and not scored_by_views:
+        raise BadInputError("a lossless file is the same from any view", field="views", found=args.views)
     suffix = Path(args.input).suffix
     if suffix.lower() in _OTHER_FORMATS:
         hint = "it is encoded already" if suffix.lower() == ".gsb" else "convert it to a plain PLY first"
@@ -91,10 +102,17 @@ def _work(args: argparse.Namespace) -> Summary:
         cloud, pruned = source, None
         if spec is not None:
             with at_most_threads(args.threads):
-                seen, _ = seen_for(spec.method, source, args.views, progress)
+                seen, _ = seen_for(spec.method, source, args.views if scored_by_views else None, progress)
                 cloud, pruned = prune(source, spec, seen)
             seconds["prune"] = time.perf_counter() - start - seconds["read"]
-        chunks, report = encode_chunks(cloud, config, progress)
+        visibility = None
+        if not args.lossless:
+            before = time.perf_counter()
+            with at_most_threads(args.threads):
+                visibility, _ = visibility_for(cloud, args.views, args.preset == "max", progress)
+            if visibility is not None:
+                seconds["views"] = time.perf_counter() - before
+        chunks, report = encode_chunks(cloud, config, progress, visibility)
         seconds["encode"] = report.seconds
         if report.splats_in and not report.splats:
             raise BadInputError("no splat of the scene can be coded", field="dropped", found=counts(report.dropped))

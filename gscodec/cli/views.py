@@ -10,6 +10,7 @@ from pathlib import Path
 import numba
 
 from gscodec.cloud import GaussianCloud
+from gscodec.config import Visibility
 from gscodec.errors import BadInputError
 from gscodec.importance.scores import method_named
 from gscodec.importance.seen import Seen, finite_splats
@@ -17,6 +18,8 @@ from gscodec.scene import Camera, load_capture, virtual_views
 
 VIRTUAL_VIEWS = 16
 VIRTUAL_SEED = 0
+CAPTURE_DOUBT = 0.1  # scenes are looked at from near the places of their photos
+VIRTUAL_DOUBT = 1.0
 
 
 def add_views_option(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +27,8 @@ def add_views_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--views",
         metavar="CAPTURE",
-        help="folder or file with the cameras to score from (COLMAP, transforms.json, cameras.json): its training "
-        f"views; without it, {VIRTUAL_VIEWS} virtual views placed from the scene itself",
+        help="folder or file with cameras (COLMAP, transforms.json, cameras.json), of which the training views count; "
+        f"what needs views does without it with {VIRTUAL_VIEWS} virtual ones, placed from the scene itself",
     )
 
 
@@ -58,6 +61,10 @@ def seen_for(
         if capture is not None:
             raise BadInputError(f"{method} scores without views", field="views", found=capture, allowed="no --views")
         return None, ""
+    return _seen(cloud, capture, progress)
+
+
+def _seen(cloud: GaussianCloud, capture: str | None, progress: Callable[[str, float], None]) -> tuple[Seen, str]:
     if capture is not None:
         views = capture_views(capture)
         return Seen(cloud, views, progress=progress), f"{len(views)} views of {Path(capture)}"
@@ -65,3 +72,16 @@ def seen_for(
     sound = finite_splats(cloud)
     views = virtual_views(cloud if sound.all() else cloud.select(sound), VIRTUAL_VIEWS, VIRTUAL_SEED)
     return Seen(cloud, views, progress=progress), f"{len(views)} virtual views"
+
+
+def visibility_for(
+    cloud: GaussianCloud, capture: str | None, virtual: bool, progress: Callable[[str, float], None]
+) -> tuple[Visibility | None, str]:
+    """What the encoder may know of each splat, and from which views: a capture's, else ``virtual`` ones or none.
+
+    Raises BadInputError as ``seen_for``.
+    """
+    if capture is None and not virtual:
+        return None, ""
+    seen, words = _seen(cloud, capture, progress)
+    return Visibility(seen.contributions.weight_sum, VIRTUAL_DOUBT if capture is None else CAPTURE_DOUBT), words

@@ -1,4 +1,4 @@
-"""What the SH coefficients of a splat so far say about the size of its next one: contexts for entropy coding."""
+"""What a splat's SH coefficients so far, and its neighbours', say about its next one: contexts for entropy coding."""
 
 from __future__ import annotations
 
@@ -8,32 +8,47 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from bitstream_spec.tables import ENERGY_STEPS
+from bitstream_spec.tables import ENERGY_STEPS, NEAR_STEPS
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 
 STEPS: I64 = np.array(ENERGY_STEPS, np.int64)
 BUCKETS = len(ENERGY_STEPS) + 1
+NEAR: I64 = np.array(NEAR_STEPS, np.int64)
+SHARE = 20  # NEAR counts in steps / SHARE
+NEAR_BUCKETS = len(NEAR) + 1
 CLIP = 40  # magnitudes above count as this
 
 
 @nb.njit(cache=True, nogil=True)
-def energy_contexts(energy: I32, channel: int, weights: U8) -> U16:
-    """Contexts uint16[n]: (bucket * 16 + weight class // 2) * 3 + channel.
+def energy_contexts(energy: I32, channel: int, predicted: I64, steps: I64) -> U16:
+    """Contexts uint16[n]: (bucket of energy * 6 + bucket of prediction) * 3 + channel.
 
-    energy int32[n,4]: running mean of all coefficients, then of each opponent channel, in 1/256.
+    energy int32[n,4]: running mean of all coefficients, then of each opponent channel, in 1/256; predicted
+    int64[n], the mean of the neighbours' coefficients, in the unit of ``steps`` int64[n].
     """
-    contexts = np.empty(len(weights), np.uint16)
-    for i in range(len(weights)):
+    contexts = np.empty(len(predicted), np.uint16)
+    for i in range(len(predicted)):
         level = np.int64(energy[i, 0] + energy[i, 1 + channel]) >> 1
         bucket = 0
         while bucket < BUCKETS - 1 and level >= STEPS[bucket]:
             bucket += 1
-        contexts[i] = (bucket * 16 + (weights[i] >> 1)) * 3 + channel
+        size, near = abs(predicted[i]) * SHARE, 0
+        while near < NEAR_BUCKETS - 1 and size >= NEAR[near] * steps[i]:
+            near += 1
+        contexts[i] = (bucket * NEAR_BUCKETS + near) * 3 + channel
     return contexts
+
+
+@nb.njit(cache=True, nogil=True)
+def align(codes: I32, predicted: I64) -> I32:
+    """Codes int32[n] with the sign turned where the prediction is negative; its own inverse."""
+    turned = np.empty(len(codes), np.int32)
+    for i in range(len(codes)):
+        turned[i] = -codes[i] if predicted[i] < 0 else codes[i]
+    return turned
 
 
 @nb.njit(cache=True, nogil=True)
@@ -42,5 +57,5 @@ def update_energy(energy: I32, channel: int, values: I32) -> None:
     for i in range(len(values)):
         value: Any = np.int64(values[i])  # int32 has no 2**31 for abs to give
         magnitude = np.int32(min(abs(value), CLIP) << 8)
-        energy[i, 0] += (magnitude - energy[i, 0]) >> 3
-        energy[i, 1 + channel] += (magnitude - energy[i, 1 + channel]) >> 2
+        energy[i, 0] += (magnitude - energy[i, 0]) >> 4
+        energy[i, 1 + channel] += (magnitude - energy[i, 1 + channel]) >> 3

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,18 @@ from gscodec.branches.native.syntax import (
     LEAF_COUNT,
     TABLE_COUNTS,
     Params,
+    aligned_points,
     cell_sizes,
-    dc_contexts,
+    chroma_contexts,
+    curve_order,
     direction_contexts,
     distance_logs,
     high_contexts,
+    likeness,
     log_scale_contexts,
     low_contexts,
+    luma_contexts,
+    neighbour_weight_contexts,
     opacity_contexts,
     ratio_contexts,
     roll_contexts,
@@ -31,6 +37,7 @@ from gscodec.branches.native.syntax import (
     table_group,
     unpacked_bytes,
     weight_contexts,
+    weight_heights,
     weight_logs,
 )
 from gscodec.cloud import CloudMeta, GaussianCloud, empty_cloud
@@ -40,9 +47,10 @@ from gscodec.entropy.tables import FrequencyTables, unpack
 from gscodec.entropy.tokens import ALPHABET, unzigzag
 from gscodec.errors import CorruptStreamError
 from gscodec.transform.colour import to_rgb
-from gscodec.transform.dc import decode_dc
-from gscodec.transform.energy import energy_contexts, update_energy
+from gscodec.transform.dc import LIMIT, decode_residuals
+from gscodec.transform.energy import align, energy_contexts, update_energy
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
+from gscodec.transform.neighbours import find_neighbours, level_starts, predict_from_neighbours
 from gscodec.transform.octree import POPULATION, cell_centres, split_nodes
 from gscodec.transform.opacity import decode_opacity
 from gscodec.transform.rotation import decode_rotation, rotation_levels
@@ -68,17 +76,45 @@ class Shared:
 
 
 @dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Of the n splats of a tile in coding order: starts of the levels, places and weights int32[n,8]."""
+
+    starts: I64
+    places: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.int32]
+
+    @classmethod
+    def find(cls, points: I64, features: I64) -> Neighbours:
+        """As ``find_neighbours`` has them."""
+        starts = level_starts(len(points))
+        return cls(starts, *find_neighbours(points, features, starts))
+
+    def levels(self) -> Iterator[tuple[int, int]]:
+        """(start, stop) of each level that has splats, in coding order; the first has no neighbours."""
+        for start, stop in pairwise(self.starts.tolist()):
+            if stop > start:
+                yield start, stop
+
+    def predict(self, values: I64, start: int, stop: int) -> I64:
+        """int64[stop - start] from values int64[n] of higher levels."""
+        return np.asarray(predict_from_neighbours(values, self.places, self.weights, start, stop))
+
+
+@dataclass(frozen=True, eq=False)
 class Placement:
     """Decoded GEOMETRY, the ground of all other attributes: arrays of n splats.
 
-    positions float32[n,3]; weights uint8[n] weight classes; places int64[n] position classes, distances int64[n],
-    both as logs in 1/65536 octave.
+    positions float32[n,3]; points int64[n,3], the same in halves of the smallest cell; weights uint8[n] weight
+    classes; places int64[n] position classes, distances int64[n], both as logs in 1/65536 octave; near, the
+    neighbours by position alone.
     """
 
     positions: F32
+    points: I64
     weights: U8
     places: I64
     distances: I64
+    near: Neighbours
 
     def features(self, opacity_logs: I64) -> I64:
         """int64[n,4]: what log scales are predicted from."""
@@ -130,10 +166,13 @@ def decode_tile(streams: Mapping[StreamKind, Stream], shared: Shared, count: int
     scale_logs = decode_scales(payloads[StreamKind.SCALE], shared, placement, opacity_logs)
     cloud.log_scales[:] = scale_logs.astype(np.float64) * LN2_PER_UNIT
     decode_rotations(payloads[StreamKind.ROTATION], shared, placement, scale_logs, cloud.quats_wxyz)
-    decode_base_colours(payloads[StreamKind.DC], shared, placement, cloud.sh_dc)
-    energy = np.zeros((count, 4), np.int32)
-    for degree, kind in enumerate(AC_KINDS[: shared.sh_degree], start=1):
-        decode_band(payloads[kind], shared, placement, degree, energy, cloud.sh_rest)
+    opponent = decode_base_colours(payloads[StreamKind.DC], shared, placement)
+    to_rgb(opponent, cloud.sh_dc)
+    if shared.sh_degree:
+        alike = Neighbours.find(placement.points, likeness(scale_logs, opponent))
+        energy = shared.params.first_energy(placement.weights)
+        for degree, kind in enumerate(AC_KINDS[: shared.sh_degree], start=1):
+            decode_band(payloads[kind], shared, placement.weights, alike, degree, energy, cloud.sh_rest)
     return cloud
 
 
@@ -155,7 +194,11 @@ def decode_geometry(payload: bytes, shared: Shared, count: int) -> Placement:
             "leaves do not hold the tile's splats", field="GEOMETRY", found=int(repeats.sum()), allowed=count
         )
     cells, depths = np.repeat(cells, repeats, axis=0), np.repeat(depths, repeats)
-    weights = reader.get(weight_contexts(depths))
+    order = curve_order(cells, depths)
+    cells, depths = cells[order], depths[order]
+    points = aligned_points(cells, depths)
+    near = Neighbours.find(points, np.zeros((count, 0), np.int64))
+    weights = _decode_weights(reader, depths, near)
     reader.finish()
     if weights.max() >= WEIGHT_CLASSES:
         raise CorruptStreamError(
@@ -166,7 +209,21 @@ def decode_geometry(payload: bytes, shared: Shared, count: int) -> Placement:
     with np.errstate(over="ignore"):  # a hostile file may place splats at infinity; a valid one cannot
         positions = cell_centres(cells, np.array(head["origin"]), sizes)
     places = (depths.astype(np.int64) - exponent) * OCTAVE
-    return Placement(positions, weights.astype(np.uint8), places, distance_logs(positions, shared.params))
+    distances = distance_logs(positions, shared.params)
+    return Placement(positions, points, weights.astype(np.uint8), places, distances, near)
+
+
+def _decode_weights(reader: PlaneReader, depths: U8, near: Neighbours) -> U32:
+    weights, heights = np.empty(len(depths), np.uint32), np.empty(len(depths), np.int64)
+    for start, stop in near.levels():
+        own = depths[start:stop]
+        if start == 0:
+            contexts = weight_contexts(own)
+        else:
+            contexts = neighbour_weight_contexts(own, near.predict(heights, start, stop))
+        weights[start:stop] = np.minimum(reader.get(contexts), WEIGHT_CLASSES)
+        heights[start:stop] = weight_heights(weights[start:stop], own)
+    return weights
 
 
 def _decode_leaves(reader: PlaneReader, depth_mask: int, count: int) -> tuple[U32, U8]:
@@ -242,36 +299,51 @@ def decode_rotations(payload: bytes, shared: Shared, placement: Placement, scale
         raise CorruptStreamError("code above its levels", field=f"ROTATION[{bad}]", found=found)
 
 
-def decode_base_colours(payload: bytes, shared: Shared, placement: Placement, sh_dc: F32) -> None:
-    """SH DC into float32[n,3]."""
-    params, weights = shared.params, placement.weights
+def decode_base_colours(payload: bytes, shared: Shared, placement: Placement) -> I64:
+    """SH DC as opponent channels, int64[n,3]."""
+    weights, near = placement.weights, placement.near
     reader = PlaneReader(payload, shared.tables[StreamKind.DC])
-    steps = params.dc_steps[weights]
-    factors = params.factors("dc_predictor")
+    steps = shared.params.dc_steps[weights]
     opponent = np.empty((len(weights), 3), np.int64)
+    luma = np.empty(len(weights), np.int32)
     for channel in range(3):
-        values = np.empty(len(weights), np.int64)
-        residuals = unzigzag(reader.get(dc_contexts(weights, channel)))
-        decode_dc(residuals, steps, factors[2 * channel : 2 * channel + 2], values)
+        values = np.zeros(len(weights), np.int64)
+        contexts = chroma_contexts(weights, channel, luma) if channel else luma_contexts(weights)
+        residuals = unzigzag(reader.get(contexts))
+        luma = luma if channel else residuals
+        for start, stop in near.levels():
+            predicted = near.predict(values, start, stop)
+            values[start:stop] = decode_residuals(residuals[start:stop], predicted, steps[start:stop])
         opponent[:, channel] = values
     reader.finish()
-    to_rgb(opponent, sh_dc)
+    return opponent
 
 
 def decode_band(
-    payload: bytes, shared: Shared, placement: Placement, degree: int, energy: npt.NDArray[np.int32], sh_rest: F32
+    payload: bytes,
+    shared: Shared,
+    weights: U8,
+    alike: Neighbours,
+    degree: int,
+    energy: npt.NDArray[np.int32],
+    sh_rest: F32,
 ) -> None:
     """SH coefficients of one degree into their places of float32[n,K,3]; ``energy`` int32[n,4] is carried along."""
-    weights = placement.weights
     reader = PlaneReader(payload, shared.tables[table_group(AC_KINDS[degree - 1])])
     steps = shared.params.ac_steps(degree)[weights]
     opponent = np.empty((len(weights), 3), np.int64)
     rgb = np.empty((len(weights), 3), np.float32)
     for k in range(degree * degree - 1, (degree + 1) * (degree + 1) - 1):
         for channel in range(3):
-            codes = unzigzag(reader.get(energy_contexts(energy, channel, weights)))
-            update_energy(energy, channel, codes)
-            opponent[:, channel] = codes * steps
+            values = np.zeros(len(weights), np.int64)
+            for start, stop in alike.levels():
+                predicted = alike.predict(values, start, stop)
+                own = energy[start:stop]
+                contexts = energy_contexts(own, channel, predicted, steps[start:stop])
+                codes = align(unzigzag(reader.get(contexts)), predicted)
+                update_energy(own, channel, codes)
+                values[start:stop] = np.clip(codes * steps[start:stop], -LIMIT, LIMIT)
+            opponent[:, channel] = values
         to_rgb(opponent, rgb)
         sh_rest[:, k, :] = rgb
     reader.finish()

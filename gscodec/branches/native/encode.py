@@ -10,24 +10,30 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstream_spec.layout import TILE_GEOMETRY, Coder, StreamKind
-from bitstream_spec.tables import MAX_DEPTH
+from bitstream_spec.tables import MAX_DEPTH, WEIGHT_CLASSES
 from gscodec.bitstream.entries import Stream
-from gscodec.branches.native.decode import Placement
+from gscodec.branches.native.decode import Neighbours, Placement
 from gscodec.branches.native.footprint import Classes, classify, viewing_zone
 from gscodec.branches.native.meta import pack_meta
+from gscodec.branches.native.rounding import Overlaps, round_together
 from gscodec.branches.native.settings import AC_ROUND_UP, base_steps
 from gscodec.branches.native.syntax import (
     AC_KINDS,
     LEAF_COUNT,
     TABLE_COUNTS,
     Params,
+    aligned_points,
     cell_sizes,
-    dc_contexts,
+    chroma_contexts,
+    curve_order,
     direction_contexts,
     distance_logs,
     high_contexts,
+    likeness,
     log_scale_contexts,
     low_contexts,
+    luma_contexts,
+    neighbour_weight_contexts,
     opacity_contexts,
     ratio_contexts,
     roll_contexts,
@@ -35,18 +41,20 @@ from gscodec.branches.native.syntax import (
     table_group,
     unpacked_bytes,
     weight_contexts,
+    weight_heights,
     weight_logs,
 )
 from gscodec.branches.native.tiling import cut, tile_exponent
 from gscodec.cloud import GaussianCloud
-from gscodec.config import EncodeConfig, Progress, no_progress
+from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
 from gscodec.entropy.bytes import compress
+from gscodec.entropy.merging import merge_counts
 from gscodec.entropy.planes import PlaneWriter
 from gscodec.entropy.tables import FrequencyTables, normalise, pack
 from gscodec.entropy.tokens import ALPHABET, zigzag
 from gscodec.transform.colour import to_opponent
-from gscodec.transform.dc import fit_dc_predictor, quantise_dc
-from gscodec.transform.energy import energy_contexts, update_energy
+from gscodec.transform.dc import LIMIT, decode_residuals, quantise_residuals
+from gscodec.transform.energy import CLIP, align, energy_contexts, update_energy
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
 from gscodec.transform.octree import cell_centres, cells_of, level_occupancy, morton_codes
 from gscodec.transform.opacity import decode_opacity, log_opacities, quantise_opacity
@@ -70,20 +78,24 @@ class TileStreams:
 
 
 def encode_tiles(
-    cloud: GaussianCloud, config: EncodeConfig, pool: Executor, progress: Progress = no_progress
+    cloud: GaussianCloud,
+    config: EncodeConfig,
+    pool: Executor,
+    progress: Progress = no_progress,
+    visibility: Visibility | None = None,
 ) -> tuple[list[int], list[Stream]]:
     """(splats of each tile, all streams but the common ones) of a finite cloud; tiles run on ``pool``."""
     scales = np.sort(cloud.log_scales, axis=1)[:, ::-1].astype(np.float64)
     opacity = log_opacities(cloud.opacity_logits)
     zone = viewing_zone(cloud.positions, scales)
-    classes = classify(zone, cloud.positions, scales, opacity)
+    classes = classify(zone, cloud.positions, scales, opacity, visibility)
     values = base_steps(config.quality, zone)
     tiles = cut(cloud.positions, classes.places, values["cell_size"])
-    params = _fit(values, cloud, scales, opacity, classes, tiles)
+    params = _fit(values, cloud, scales, opacity, classes)
     del scales
 
     def quantised(index: I64) -> TileStreams:
-        return _Tile(params, cloud, opacity, classes, index).streams()
+        return _Tile(params, cloud, opacity, classes, index).streams(config.preset != "fast")
 
     drafts = []
     for draft in pool.map(quantised, tiles):
@@ -105,7 +117,8 @@ def encode_tiles(
         for kind in stream_kinds(cloud.sh_degree):
             data = draft.writers[kind].finish(tables[table_group(kind)])
             data = draft.head + data if kind == StreamKind.GEOMETRY else data
-            own.append(Stream(kind, Coder.RANS, data, unpacked_bytes(kind, count), number))
+            layer = AC_KINDS.index(kind) + 1 if kind in AC_KINDS else 0
+            own.append(Stream(kind, Coder.RANS, data, unpacked_bytes(kind, count), number, layer=layer))
         draft.writers.clear()
         return own
 
@@ -121,14 +134,12 @@ def _tables(kind: StreamKind, drafts: list[TileStreams]) -> FrequencyTables:
         for own, writer in draft.writers.items():
             if table_group(own) == kind:
                 writer.add_counts(counts)
-    return FrequencyTables(normalise(counts))
+    return FrequencyTables(normalise(merge_counts(counts)))
 
 
-def _fit(
-    values: dict[str, Any], cloud: GaussianCloud, scales: F64, opacity: F64, classes: Classes, tiles: list[I64]
-) -> Params:
+def _fit(values: dict[str, Any], cloud: GaussianCloud, scales: F64, opacity: F64, classes: Classes) -> Params:
     """Params with predictors fitted on a sample; ``scales`` float64[n,3] natural log, long to short."""
-    values |= {"middle_predictor": (0,) * 5, "long_predictor": (0,) * 6, "dc_predictor": (0,) * 6}
+    values |= {"middle_predictor": (0,) * 5, "long_predictor": (0,) * 6, "energy_prior": (0,) * WEIGHT_CLASSES}
     params = Params(values)
     if len(cloud) == 0:
         return params
@@ -146,21 +157,24 @@ def _fit(
     middle = fit_predictor(scale_logs[:, 1], features)
     features = np.concatenate([features, scale_logs[:, 1:2]], axis=1)
     long = fit_predictor(scale_logs[:, 0], features)
-    # A tile in the middle stands for all; its splats in coding order, as far as order matters here.
-    index = tiles[len(tiles) // 2]
-    order = np.lexsort((_rough_order(cloud.positions[index]), -classes.places[index]))
-    opponent = to_opponent(cloud.sh_dc[index[order]])
-    dc = [factor for channel in range(3) for factor in fit_dc_predictor(opponent[:, channel])]
-    fitted = {"middle_predictor": tuple(middle), "long_predictor": tuple(long), "dc_predictor": tuple(dc)}
+    fitted = {"middle_predictor": tuple(middle), "long_predictor": tuple(long)}
+    fitted |= {"energy_prior": _energy_prior(params, cloud, classes.weights, pick)}
     return Params(values | fitted)
 
 
-def _rough_order(positions: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
-    """Morton codes uint64[n] in a cube around the positions, 16 levels deep."""
-    own = positions.astype(np.float64)
-    extent = max(float(np.ptp(own, axis=0).max()), 1e-30)
-    depths = np.full(len(own), 16, np.uint8)
-    return morton_codes(cells_of(own, own.min(axis=0), np.full(len(own), extent / 65536.0), depths), depths)
+def _energy_prior(params: Params, cloud: GaussianCloud, weights: npt.NDArray[np.uint8], pick: I64) -> tuple[int, ...]:
+    """Mean magnitude of SH AC codes in each weight class, as ``update_energy`` counts it."""
+    means = np.zeros(len(pick))
+    for degree in range(1, cloud.sh_degree + 1):
+        steps = params.ac_steps(degree)[weights[pick]]
+        for k in range(degree * degree - 1, (degree + 1) * (degree + 1) - 1):
+            opponent = to_opponent(cloud.sh_rest[pick, k, :])
+            for channel in range(3):
+                means += np.minimum(np.abs(quantise(opponent[:, channel], steps, AC_ROUND_UP)), CLIP)
+    count = max(3 * cloud.sh_rest.shape[1], 1)
+    splats = np.bincount(weights[pick], minlength=WEIGHT_CLASSES)
+    totals = np.bincount(weights[pick], means, WEIGHT_CLASSES) / count
+    return tuple(int(x) for x in totals * 256.0 / np.maximum(splats, 1))
 
 
 class _Tile:
@@ -177,47 +191,58 @@ class _Tile:
         sizes = cell_sizes(cell_size, exponent, depths)
         cells = cells_of(positions, origin, sizes, depths)
         codes = morton_codes(cells, depths)
-        order = np.lexsort((codes, -depths.astype(np.int8)))
-        self.codes, self.depths = codes[order], depths[order]
-        index = index[order]
+        tree_order = np.lexsort((codes, -depths.astype(np.int8)))
+        self.leaf_codes, self.leaf_depths = codes[tree_order], depths[tree_order]
+        order = tree_order[curve_order(cells[tree_order], self.leaf_depths)]
+        index, self.depths = index[order], depths[order]
         self.cloud, self.opacity, self.weights = cloud.select(index), opacity[index], classes.weights[index]
         scales, self.axes = sorted_axes(self.cloud.log_scales, self.cloud.quats_wxyz)
         self.scale_logs = scales / LN2_PER_UNIT
         decoded = cell_centres(cells[order], origin, sizes[order])
         coded = (self.depths.astype(np.int64) - exponent) * OCTAVE
-        self.placement = Placement(decoded, self.weights, coded, distance_logs(decoded, params))
+        points = aligned_points(cells[order], self.depths)
+        near = Neighbours.find(points, np.zeros((len(index), 0), np.int64))
+        self.placement = Placement(decoded, points, self.weights, coded, distance_logs(decoded, params), near)
         mask = int(np.bitwise_or.reduce(1 << np.unique(depths).astype(np.int64)))
         self.head = TILE_GEOMETRY.pack(
             {"origin": tuple(origin), "exponent": exponent, "reserved": 0, "depth_mask": mask}
         )
 
-    def streams(self) -> TileStreams:
-        """All streams of the tile, quantised."""
+    def streams(self, together: bool) -> TileStreams:
+        """All streams of the tile, quantised; ``together``: SH AC rounded with overlapping splats in view."""
         writers = {kind: PlaneWriter(TABLE_COUNTS[table_group(kind)]) for kind in stream_kinds(self.cloud.sh_degree)}
         self._geometry(writers[StreamKind.GEOMETRY])
         opacity_logs = self._opacities(writers[StreamKind.OPACITY])
         scale_logs = self._scales(writers[StreamKind.SCALE], opacity_logs)
         self._rotations(writers[StreamKind.ROTATION], scale_logs)
-        self._base_colours(writers[StreamKind.DC])
-        energy = np.zeros((len(self.cloud), 4), np.int32)
+        opponent = self._base_colours(writers[StreamKind.DC])
+        if self.cloud.sh_degree:
+            alike = Neighbours.find(self.placement.points, likeness(scale_logs, opponent))
+            overlaps = Overlaps.find(self.cloud.positions, self.scale_logs * LN2_PER_UNIT) if together else None
+        energy = self.params.first_energy(self.weights)
         for degree, kind in enumerate(AC_KINDS[: self.cloud.sh_degree], start=1):
-            self._band(writers[kind], degree, energy)
+            self._band(writers[kind], alike, overlaps, degree, energy)
         return TileStreams(self.head, writers)
 
     def _geometry(self, writer: PlaneWriter) -> None:
-        first = np.ones(len(self.codes), bool)
-        first[1:] = (self.codes[1:] != self.codes[:-1]) | (self.depths[1:] != self.depths[:-1])
+        codes, depths = self.leaf_codes, self.leaf_depths
+        first = np.ones(len(codes), bool)
+        first[1:] = (codes[1:] != codes[:-1]) | (depths[1:] != depths[:-1])
         leaves = np.flatnonzero(first)
-        codes, depths = self.codes[leaves], self.depths[leaves]
+        repeats = np.diff(leaves, append=len(codes)) - 1
+        codes, depths = codes[leaves], depths[leaves]
         parents = np.zeros(len(leaves), np.uint8)
         for level in range(int(depths.max())):
             occupancy, left, family = level_occupancy(codes, depths, level, parents)
             low = (occupancy & np.uint8(15)).astype(np.uint32)
             writer.put(low, low_contexts(left, family))
             writer.put((occupancy >> np.uint8(4)).astype(np.uint32), high_contexts(left, family, low))
-        repeats = np.diff(leaves, append=len(self.codes)) - 1
         writer.put(repeats.astype(np.uint32), LEAF_COUNT)
-        writer.put(self.weights.astype(np.uint32), weight_contexts(self.depths))
+        heights = weight_heights(self.weights, self.depths)
+        for start, stop in self.placement.near.levels():
+            own = self.depths[start:stop]
+            expected = neighbour_weight_contexts(own, self.placement.near.predict(heights, start, stop))
+            writer.put(self.weights[start:stop].astype(np.uint32), expected if start else weight_contexts(own))
 
     def _opacities(self, writer: PlaneWriter) -> I64:
         steps = self.params.opacity_steps[self.weights]
@@ -258,21 +283,42 @@ class _Tile:
         writer.put(code_b, contexts)
         writer.put(code_r, roll_contexts(needle, roll))
 
-    def _base_colours(self, writer: PlaneWriter) -> None:
-        steps = self.params.dc_steps[self.weights]
-        factors = self.params.factors("dc_predictor")
-        opponent = to_opponent(self.cloud.sh_dc)
+    def _base_colours(self, writer: PlaneWriter) -> I64:
+        steps, near = self.params.dc_steps[self.weights], self.placement.near
+        colours = to_opponent(self.cloud.sh_dc)
+        opponent = np.zeros(colours.shape, np.int64)
+        luma = np.empty(len(self.weights), np.int32)
         for channel in range(3):
-            residuals = quantise_dc(
-                np.ascontiguousarray(opponent[:, channel]), steps, factors[2 * channel : 2 * channel + 2]
+            values, residuals = np.zeros(len(steps), np.int64), np.empty(len(steps), np.int32)
+            for start, stop in near.levels():
+                predicted, own = near.predict(values, start, stop), np.ascontiguousarray(colours[start:stop, channel])
+                residuals[start:stop] = quantise_residuals(own, predicted, steps[start:stop])
+                values[start:stop] = decode_residuals(residuals[start:stop], predicted, steps[start:stop])
+            writer.put(
+                zigzag(residuals),
+                chroma_contexts(self.weights, channel, luma) if channel else luma_contexts(self.weights),
             )
-            writer.put(zigzag(residuals), dc_contexts(self.weights, channel))
+            luma = luma if channel else residuals
+            opponent[:, channel] = values
+        return opponent
 
-    def _band(self, writer: PlaneWriter, degree: int, energy: npt.NDArray[np.int32]) -> None:
+    def _band(
+        self,
+        writer: PlaneWriter,
+        alike: Neighbours,
+        overlaps: Overlaps | None,
+        degree: int,
+        energy: npt.NDArray[np.int32],
+    ) -> None:
         steps = self.params.ac_steps(degree)[self.weights]
         for k in range(degree * degree - 1, (degree + 1) * (degree + 1) - 1):
             opponent = to_opponent(self.cloud.sh_rest[:, k, :])
             for channel in range(3):
-                codes = quantise(opponent[:, channel], steps, AC_ROUND_UP)
-                writer.put(zigzag(codes), energy_contexts(energy, channel, self.weights))
+                values = opponent[:, channel]
+                if overlaps is not None:
+                    codes = round_together(values, steps, overlaps)
+                else:
+                    codes = quantise(values, steps, AC_ROUND_UP)
+                predicted = alike.predict(np.clip(codes * steps, -LIMIT, LIMIT), 0, len(codes))
+                writer.put(zigzag(align(codes, predicted)), energy_contexts(energy, channel, predicted, steps))
                 update_energy(energy, channel, codes)

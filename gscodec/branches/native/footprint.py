@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstream_spec.tables import WEIGHT_CLASSES, WEIGHT_ZERO
+from gscodec.config import Visibility
 
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -64,17 +65,41 @@ class Classes:
     places: I32
 
 
-def classify(zone: Zone, positions: npt.NDArray[np.float32], sorted_scales: F64, log2_opacity: F64) -> Classes:
+def classify(
+    zone: Zone,
+    positions: npt.NDArray[np.float32],
+    sorted_scales: F64,
+    log2_opacity: F64,
+    visibility: Visibility | None = None,
+) -> Classes:
     """Classes of splats; log2_opacity float64[n] in 1/65536 octave."""
     pixels = zone.focal / zone.distances(positions)
     log_pixels = np.log2(pixels)[:, None]
     screen = np.exp2(np.clip(2.0 * (sorted_scales[:, :2] / np.log(2.0) + log_pixels), -200.0, 200.0))
     long, middle = np.log2(screen + DILATION).T / 2.0
     opacity = OPACITY_POWER * log2_opacity / 65536.0 + (1.0 - OPACITY_POWER) * np.log2(NEUTRAL_OPACITY)
-    weights = np.rint(2.0 * (opacity + (long + middle) / 2.0)) + WEIGHT_ZERO
+    footprint = opacity + (long + middle) / 2.0
+    shown = _shown(footprint, visibility) if visibility is not None and len(positions) else np.zeros(len(positions))
+    weights = np.rint(2.0 * (footprint + shown)) + WEIGHT_ZERO
     # A position error of one cell shows as opacity * sqrt(long / middle), whatever the size.
-    places = np.rint(opacity + (long - middle) / 2.0 + log_pixels[:, 0])
+    places = np.rint(opacity + shown + (long - middle) / 2.0 + log_pixels[:, 0])
     return Classes(
         np.clip(weights, 0, WEIGHT_CLASSES - 1).astype(np.uint8),
         np.clip(places, -POSITION_CLASSES, POSITION_CLASSES).astype(np.int32),
     )
+
+
+def _shown(footprint: F64, visibility: Visibility) -> F64:
+    """Octaves float64[n] by which each splat weighs more or less than its footprint says.
+
+    Squared weights go with the light that a splat gives. The scale of both is made equal on the upper half of the
+    splats, before and after mixing, so that quality means the same with and without views.
+    """
+    large = footprint >= np.median(footprint)
+    seen = visibility.weights > 0.0
+    if not np.any(large & seen):
+        return np.zeros(len(footprint))
+    alone = np.exp2(2.0 * footprint)
+    unit = np.exp2(np.median(2.0 * footprint[large & seen] - np.log2(visibility.weights[large & seen])))
+    weight = np.log2(unit * visibility.weights + visibility.doubt * alone) / 2.0
+    return np.asarray(weight - footprint - np.mean((weight - footprint)[large]))

@@ -14,12 +14,15 @@ import numpy.typing as npt
 from bitstream_spec.layout import NATIVE_PARAMS, StreamKind
 from bitstream_spec.tables import MAX_DEPTH, ROTATION_LEVELS, WEIGHT_CLASSES, WEIGHT_ZERO
 from gscodec.errors import CorruptStreamError
-from gscodec.transform.energy import BUCKETS
+from gscodec.transform.energy import BUCKETS, NEAR_BUCKETS
 from gscodec.transform.fixed import OCTAVE
+from gscodec.transform.neighbours import level_order
+from gscodec.transform.octree import morton_codes
 from gscodec.transform.scales import LIMIT
 from gscodec.transform.steps import class_steps
 
 F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
@@ -33,15 +36,17 @@ OCCUPANCY_HIGH = 16 * 4
 LEAF_COUNT = OCCUPANCY_HIGH + 4 * 4 * 16
 WEIGHT = LEAF_COUNT + 1
 _LEVEL_CONTEXTS = 4 * len(ROTATION_LEVELS)
+LUMA_BUCKETS = 4
+NEIGHBOUR_WEIGHT = WEIGHT + MAX_DEPTH + 1
 
 # Tables of each stream, in the order of the TABLES stream. All AC streams share the tables of AC1.
 TABLE_COUNTS: dict[StreamKind, int] = {
-    StreamKind.GEOMETRY: WEIGHT + MAX_DEPTH + 1,
+    StreamKind.GEOMETRY: WEIGHT + (MAX_DEPTH + 1) * (1 + WEIGHT_CLASSES),
     StreamKind.OPACITY: WEIGHT_CLASSES * 8,
     StreamKind.SCALE: WEIGHT_CLASSES * 6,
     StreamKind.ROTATION: _LEVEL_CONTEXTS,
-    StreamKind.DC: WEIGHT_CLASSES * 3,
-    StreamKind.AC1: BUCKETS * (WEIGHT_CLASSES // 2) * 3,
+    StreamKind.DC: WEIGHT_CLASSES * (1 + 2 * LUMA_BUCKETS),
+    StreamKind.AC1: BUCKETS * NEAR_BUCKETS * 3,
 }
 
 # Bounds of the parameters that NATIVE_PARAMS itself does not bound; NaN is within none.
@@ -51,7 +56,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "cell_size": (2.0**-100, 2.0**100),
     "ac_step": (1, (1 << 24) - 1),
     **dict.fromkeys(("pixel_log", "direction_offset", "roll_offset"), (-LIMIT, LIMIT)),
-    **dict.fromkeys(("middle_predictor", "long_predictor", "dc_predictor"), (-LIMIT, LIMIT)),
+    **dict.fromkeys(("middle_predictor", "long_predictor"), (-LIMIT, LIMIT)),
 }
 
 SCALE_CAP = OCTAVE
@@ -129,6 +134,11 @@ class Params:
         """int64[WEIGHT_CLASSES] of SH degree 1..4, 1/1048576."""
         return class_steps(self.values["ac_step"][degree - 1], COLOUR_CAP)
 
+    def first_energy(self, weights: U8) -> I32:
+        """Energy int32[n,4] of splats before their first SH coefficient."""
+        prior = np.array(self.values["energy_prior"], np.int32)[weights]
+        return np.ascontiguousarray(np.repeat(prior[:, None], 4, axis=1))
+
     def factors(self, name: str) -> I64:
         """A predictor as int64[F]."""
         return np.array(self.values[name], np.int64)
@@ -170,8 +180,20 @@ def high_contexts(left: U8, family: U8, low: U32) -> U16:
 
 
 def weight_contexts(depths: U8) -> U16:
-    """Depth of the leaf."""
+    """Depth of the leaf: of a splat without neighbours."""
     return np.asarray(WEIGHT + depths.astype(np.uint16), np.uint16)
+
+
+def neighbour_weight_contexts(depths: U8, predicted: I64) -> U16:
+    """Expected class: the depth and the mean of the neighbours' ``weight_heights``."""
+    own = depths.astype(np.int64)
+    expected = np.clip(own + ((predicted + 8) >> 4), 0, WEIGHT_CLASSES - 1)
+    return np.asarray(NEIGHBOUR_WEIGHT + own * WEIGHT_CLASSES + expected, np.uint16)
+
+
+def weight_heights(weights: U8 | U32, depths: U8) -> I64:
+    """int64[n], 1/16 class: how far each class lies above the depth of its leaf."""
+    return (weights.astype(np.int64) - depths) * 16
 
 
 def opacity_contexts(weights: U8, visibility: I64) -> U16:
@@ -201,9 +223,35 @@ def roll_contexts(needle: U8, roll: U8) -> U16:
     return np.asarray((2 + needle.astype(np.uint16)) * len(ROTATION_LEVELS) + roll, np.uint16)
 
 
-def dc_contexts(weights: U8, channel: int) -> U16:
-    """Channel and weight class."""
-    return np.asarray(channel * WEIGHT_CLASSES + weights.astype(np.uint16), np.uint16)
+def luma_contexts(weights: U8) -> U16:
+    """Weight class."""
+    return weights.astype(np.uint16)
+
+
+def chroma_contexts(weights: U8, channel: int, luma: I32) -> U16:
+    """Channel 1 or 2, weight class and size of the residual of channel 0, int32[n]."""
+    bucket = np.minimum(np.abs(luma.astype(np.int64)), LUMA_BUCKETS - 1)
+    row = (channel - 1) * WEIGHT_CLASSES + weights.astype(np.int64)
+    return np.asarray(WEIGHT_CLASSES + row * LUMA_BUCKETS + bucket, np.uint16)
+
+
+def aligned_points(cells: U32, depths: U8) -> I64:
+    """Middles of leaf cells as int64[n,3], in halves of the smallest cell there can be."""
+    shift = (MAX_DEPTH - depths.astype(np.int64))[:, None]
+    return np.ascontiguousarray((2 * cells.astype(np.int64) + 1) << shift)
+
+
+def curve_order(cells: U32, depths: U8) -> I64:
+    """Indices int64[n] that put splats, given in the order of GEOMETRY, into coding order."""
+    shift = (MAX_DEPTH - depths.astype(np.uint32))[:, None]
+    codes = morton_codes(np.ascontiguousarray(cells << shift), np.full(len(cells), MAX_DEPTH, np.uint8))
+    ranks = np.argsort(codes, kind="stable")
+    return np.asarray(ranks[level_order(len(cells))])
+
+
+def likeness(scale_logs: I64, opponent: I64) -> I64:
+    """What neighbours are compared by for SH AC, int64[n,6]: log scales and DC, in units of ``find_neighbours``."""
+    return np.ascontiguousarray(np.concatenate([scale_logs >> 13, opponent >> 14], axis=1))
 
 
 def cell_sizes(cell_size: float, exponent: int, depths: U8) -> npt.NDArray[np.float64]:

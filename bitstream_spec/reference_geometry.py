@@ -1,0 +1,296 @@
+"""Part of the reference decoder: the chapter "The native branch" of FORMAT.md up to and with GEOMETRY, in its order.
+
+All arrays are int64 or float64, one value for each splat unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from .reference_common import Planes, Table, float32, read_tables, require
+
+Ints = npt.NDArray[np.int64]
+Reals = npt.NDArray[np.float64]
+
+ALPHABET = 72
+GROUP_SIZES = (1047, 256, 192, 212, 288, 378)  # GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC
+TABLES_AT_MOST = sum(GROUP_SIZES) * (1 + 3 * ALPHABET)  # bytes
+SPLATS_AT_MOST = 1048576  # of a tile
+PARAMS_BYTES = 192
+
+
+# ---- Planes of arrays
+
+
+def read(planes: Planes, contexts: Ints) -> Ints:
+    """Read a plane."""
+    return np.array(planes.read(contexts.tolist()), dtype=np.int64)
+
+
+def read_signed(planes: Planes, contexts: Ints) -> Ints:
+    """Read a plane through unzigzag."""
+    v = read(planes, contexts)
+    return np.where(v % 2 == 0, v // 2, -(v + 1) // 2)
+
+
+# ---- NATIVE_PARAMS, TABLES
+
+
+@dataclass(frozen=True)
+class Params:
+    """NATIVE_PARAMS."""
+
+    zone_centre: tuple[float, ...]
+    zone_radius: float
+    cell_size: float
+    pixel_log: int
+    scale_step: int
+    ratio_step: int
+    opacity_step: int
+    dc_step: int
+    ac_step: tuple[int, ...]
+    direction_offset: int
+    roll_offset: int
+    energy_prior: Ints  # one for each weight class
+    middle_predictor: tuple[int, ...]
+    long_predictor: tuple[int, ...]
+
+
+def read_params(data: bytes) -> Params:
+    """NATIVE_PARAMS and its rules; data has PARAMS_BYTES bytes."""
+    reals, (pixel_log, *steps) = struct.unpack_from("<5d", data), struct.unpack_from("<i8I", data, 40)
+    offsets, prior = struct.unpack_from("<2i", data, 76), struct.unpack_from("<32H", data, 84)
+    predictors = struct.unpack_from("<11i", data, 148)
+    require(all(abs(real) <= 2.0**100 for real in reals), "PARAMS: a float is not finite or too large")  # NaN fails
+    require(min(reals[3:]) >= 2.0**-100, "PARAMS: zone_radius or cell_size is too small")
+    require(all(1 <= step < 1 << 24 for step in steps), "PARAMS: a step is out of bounds")
+    bounded = (pixel_log, *offsets, *predictors)
+    require(all(abs(value) <= 1 << 22 for value in bounded), "PARAMS: a value is out of bounds")
+    scale, ratio, opacity, dc, *ac = steps
+    own = (pixel_log, scale, ratio, opacity, dc, tuple(ac), offsets[0], offsets[1])
+    return Params(reals[:3], reals[3], reals[4], *own, np.array(prior, np.int64), predictors[:5], predictors[5:])
+
+
+def read_groups(data: bytes) -> list[list[Table]]:
+    """TABLES: the six groups."""
+    tables = read_tables(data, sum(GROUP_SIZES), ALPHABET)
+    ends = [sum(GROUP_SIZES[:number]) for number in range(len(GROUP_SIZES) + 1)]
+    return [tables[start:end] for start, end in pairwise(ends)]
+
+
+# ---- Fixed-point functions
+
+ONE = 1 << 30
+EXP2: Ints = np.array([round(2.0 ** (30 + j / 64)) for j in range(65)])
+LOG2: Ints = np.array([round(65536 * math.log2(1 + j / 64)) for j in range(65)])
+LEVELS: Ints = np.array([round(2.0 ** (i / 4)) for i in range(53)])
+ENERGY: Ints = np.array([7, 16, 30, 48, 75, 112, 166, 240, 347, 496, 709, 1008, 1433])
+NEAR = (2, 5, 10, 16, 26, 44, 80, 160)
+LN2 = 0.6931471805599453 / 65536
+
+
+def exp2(g: Ints) -> Ints:
+    """2**(g / 65536) in 2**-30, at most ONE."""
+    g = np.minimum(g, 0)
+    shift = -(g >> 16)
+    j, p = (g & 65535) >> 10, g & 1023
+    return np.where(shift > 31, 0, (EXP2[j] + ((EXP2[j + 1] - EXP2[j]) * p >> 10)) >> np.minimum(shift, 31))
+
+
+def log2(v: Ints) -> Ints:
+    """log2(v / ONE) in units, for v below 2**53."""
+    positive = np.maximum(v, 1)
+    top = np.frexp(positive.astype(np.float64))[1].astype(np.int64) - 1
+    m = (positive << np.maximum(30 - top, 0)) >> np.maximum(top - 30, 0)
+    j, p = (m - ONE) >> 24, (m - ONE) >> 8 & 65535
+    return np.where(v <= 0, -31 * 65536, (top - 30) * 65536 + LOG2[j] + ((LOG2[j + 1] - LOG2[j]) * p >> 16))
+
+
+def class_step(base: int, cap: int, c: int) -> int:
+    """The step of weight class c."""
+    h = 20 - c
+    k = h >> 1
+    s = base * 92682 >> 16 if h % 2 else base
+    s = s << k if k >= 0 else s >> -k
+    return min(max(s, 1), cap)
+
+
+def class_steps(base: int, cap: int) -> Ints:
+    """class_step of all weight classes."""
+    return np.array([class_step(base, cap, c) for c in range(32)])
+
+
+def weight_log(c: Ints) -> Ints:
+    """How much a splat covers, as a log."""
+    return (c - 20) * 32768
+
+
+def clamp(v: Ints, limit: int) -> Ints:
+    """Bound v to -limit .. limit."""
+    return np.clip(v, -limit, limit)
+
+
+# ---- GEOMETRY
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """Nodes of the octrees, and then the cells of the splats."""
+
+    depth: Ints
+    cell: Ints  # [3, n]
+    family: Ints
+
+    def pick(self, which: Ints) -> Leaves:
+        """Some of them, in this order."""
+        return Leaves(self.depth[which], self.cell[:, which], self.family[which])
+
+
+def grow_trees(planes: Planes, depth_mask: int, count: int) -> Leaves:
+    """The octrees."""
+    depths = [d for d in range(21, -1, -1) if depth_mask >> d & 1]
+    roots = len(depths)
+    require(roots <= count, "GEOMETRY: more trees than splats")
+    nodes = Leaves(np.array(depths), np.zeros((3, roots), np.int64), np.zeros(roots, np.int64))
+    for level in range(depths[0]):
+        grows = nodes.depth > level
+        left, family = nodes.depth[grows] - level, np.minimum(nodes.family[grows], 3)
+        low = read(planes, np.minimum(left - 1, 15) * 4 + family)
+        require(low.max() <= 15, "GEOMETRY: value above 15")
+        high = read(planes, 64 + (np.minimum(left - 1, 3) * 4 + family) * 16 + low)
+        require(high.max() <= 15, "GEOMETRY: value above 15")
+        occupancy = np.ones_like(nodes.depth)  # a node that does not grow is its own only child
+        occupancy[grows] = high * 16 + low
+        require(occupancy.min() > 0, "GEOMETRY: node without children")
+        bits = occupancy[:, np.newaxis] >> np.arange(8) & 1
+        require(bits.sum() <= count, "GEOMETRY: more nodes than splats")
+        parent, b = np.nonzero(bits)
+        nodes, grown = nodes.pick(parent), grows[parent]
+        cell = np.where(grown, 2 * nodes.cell + np.array([b & 1, b >> 1 & 1, b >> 2]), nodes.cell)
+        nodes = Leaves(nodes.depth, cell, np.where(grown, bits.sum(axis=1)[parent], nodes.family))
+    return nodes
+
+
+# ---- Coding order, Neighbours
+
+
+@dataclass
+class Level:
+    """The splats of a level, and their neighbours j on the first axis (none at level 7)."""
+
+    splats: slice
+    neighbours: Ints  # [8, n], or [0, n] at level 7: their places in the coding order, 0 if they do not exist
+    exist: npt.NDArray[np.bool_]  # [8, n]
+
+    def weights(self, q: Ints, features: Sequence[Ints] = ()) -> Ints:
+        """The weights w_j, [8, n], from the points q [3, all splats] and the features of all splats."""
+        squares = sum((axis[self.neighbours] - axis[self.splats]) ** 2 for axis in q)
+        distances = np.where(self.exist, squares, 1 << 46)
+        least = np.maximum(distances.min(axis=0, initial=1 << 46), 1)
+        far = np.minimum((distances << 8) // least, 1 << 24)
+        unlike = np.zeros_like(far)
+        for f in features:
+            unlike += clamp(f[self.neighbours] - f[self.splats], 1 << 20) ** 2
+        share = np.where(self.exist, (1 << 24) // (far + np.minimum(unlike, 1 << 24) + 51), 0)
+        return np.asarray((share << 12) // np.maximum(share.sum(axis=0), 1))
+
+    def predict(self, weights: Ints, values: Ints) -> Ints:
+        """P of the values of all splats, of which those of higher levels are known."""
+        return np.asarray((weights * values[self.neighbours]).sum(axis=0) >> 12)
+
+
+def coding_order(leaves: Leaves) -> tuple[Ints, list[Level]]:
+    """The splats' numbers in the coding order, from those in the order of leaves, and the levels from 7 to 0."""
+    x, y, z = leaves.cell << (21 - leaves.depth)
+    code = np.zeros_like(x)
+    for bit in range(20, -1, -1):
+        code = code << 3 | (x >> bit & 1) + 2 * (y >> bit & 1) + 4 * (z >> bit & 1)
+    count = len(code)
+    rank = np.arange(count)
+    level_of_rank = np.minimum.reduce([np.where(rank % 2**k, k - 1, 7) for k in range(1, 8)])
+    ranks = np.argsort(-level_of_rank, kind="stable")  # in the coding order
+    place_of_rank = np.empty_like(ranks)
+    place_of_rank[ranks] = rank
+    levels, start = [], 0
+    for number in range(7, -1, -1):
+        own = rank[level_of_rank == number]
+        offsets = np.array([-1, 1, -3, 3, -5, 5, -7, 7] if number < 7 else [], np.int64) << number
+        others = own + offsets[:, np.newaxis]
+        exist = (others >= 0) & (others < count)
+        if len(own):
+            splats = slice(start, start + len(own))
+            levels.append(Level(splats, place_of_rank[np.where(exist, others, 0)], exist))
+        start += len(own)
+    return np.argsort(code, kind="stable")[ranks], levels
+
+
+# ---- Weight classes and positions
+
+
+@dataclass
+class Tile:
+    """What the streams of a tile hand on."""
+
+    levels: list[Level]
+    near: list[Ints]  # weights of each level
+    q: Ints  # [3, n]
+    weight: Ints  # weight class c
+    place: Ints
+    distance: Ints
+    pixels: Ints
+    opacity_log: Ints
+    scales: Ints  # [3, n]: long, middle, short
+
+
+def decode_geometry(data: bytes, tables: list[Table], params: Params, count: int) -> tuple[bytes, Tile]:
+    """TILE_GEOMETRY, positions, weight classes and the distances to the viewing zone."""
+    require(len(data) >= 32, "GEOMETRY: truncated")
+    *origin, exponent, reserved, depth_mask = struct.unpack_from("<3dhHI", data)
+    require(all(abs(value) <= 2.0**100 for value in origin), "GEOMETRY: origin is not finite or too large")
+    require(abs(exponent) <= 512 and reserved == 0, "GEOMETRY: exponent out of bounds or reserved field not 0")
+    require(1 <= depth_mask <= 4194303, "GEOMETRY: depth_mask is out of bounds")
+    planes = Planes(data[32:], tables)
+    leaves = grow_trees(planes, depth_mask, count)
+    held = read(planes, np.full(len(leaves.depth), 320)) + 1
+    require(held.sum() == count, "GEOMETRY: leaves do not hold the tile's splats")
+    splats = leaves.pick(np.repeat(np.arange(len(held)), held))
+    order, levels = coding_order(splats)
+    splats = splats.pick(order)
+    d, cell = splats.depth, splats.cell
+    q = (2 * cell + 1) << (21 - d)
+    near = [level.weights(q) for level in levels]
+    weight = decode_weights(planes, d, levels, near)
+    planes.finish()
+    size = np.ldexp(params.cell_size, exponent - d)  # exact
+    positions = float32(np.array(origin)[:, np.newaxis] + (2 * cell + 1) * (size * 0.5))
+    distance = distance_to_zone(positions.astype(np.float64), params)
+    handed = (weight, (d - exponent) * 65536, distance, params.pixel_log - distance)
+    return positions.T.tobytes(), Tile(levels, near, q, *handed, np.zeros_like(d), np.zeros_like(q))
+
+
+def decode_weights(planes: Planes, d: Ints, levels: list[Level], near: list[Ints]) -> Ints:
+    """The weight classes."""
+    weight, h = np.zeros_like(d), np.zeros_like(d)
+    for level, weights in zip(levels, near, strict=True):
+        depth = d[level.splats]
+        contexts = 343 + 32 * depth + np.clip(depth + ((level.predict(weights, h) + 8) >> 4), 0, 31)
+        c = read(planes, contexts if len(weights) else 321 + depth)
+        require(c.max() <= 31, "GEOMETRY: weight class above 31")
+        weight[level.splats], h[level.splats] = c, 16 * (c - depth)
+    return weight
+
+
+def distance_to_zone(p: Reals, params: Params) -> Ints:
+    """Distance to the viewing zone of the points p, [3, n]."""
+    x, y, z = p - np.array(params.zone_centre)[:, np.newaxis]
+    s = ((x * x + y * y) + z * z) + params.zone_radius * params.zone_radius
+    m, e = np.frexp(s)
+    q = -4 + (m >= 0.5946035575013605).astype(np.int64) + (m >= 0.7071067811865476) + (m >= 0.8408964152537145)
+    return np.where(np.isinf(s), -1, 4 * e.astype(np.int64) + q) * 8192
