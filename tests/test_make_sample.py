@@ -1,148 +1,122 @@
-"""The sample scene: the same bytes from the same seed, and statistics like those of trained scenes."""
+"""The sample's capture: the same bytes from the same seed, readable, with points where the photos show them."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from gscodec_tools.make_sample import main, make_sample, sample_cameras, write_sample
-from gscodec_tools.sample_shading import fibonacci_directions, sh_matrix
-from gscodec_tools.sample_surfaces import Noise, Surface, sample_surface, sphere
+from clouds import random_cloud
+from gscodec_tools.make_sample import main, pack
+from gscodec_tools.quality import photo_quality
+from gscodec_tools.raytrace.capture import write_capture
 
-from gscodec.cloud import ATTRIBUTES, GaussianCloud
+from gscodec.config import EncodeConfig
+from gscodec.decoder import decode
+from gscodec.encoder import encode
 from gscodec.errors import BadInputError, OutputError
-from gscodec.formats.ply import read_ply
-from gscodec.render.cpu import render
-from gscodec.scene import load_cameras
+from gscodec.scene import Camera, load_capture, load_photo
 
-SPLATS = 12_000
+pytest.importorskip("PIL")
+
+SIZE = (120, 80)
 
 
 @pytest.fixture(scope="module")
-def cloud() -> GaussianCloud:
-    return make_sample(SPLATS)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_capture(tmp_path_factory.mktemp("capture"), "table", seed=3, views=40, size=SIZE)
 
 
-def _hashes(folder: Path) -> list[str]:
-    return [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("sample.ply", "cameras.json")]
-
-
-def test_same_seed_same_bytes(tmp_path: Path) -> None:
-    write_sample(tmp_path / "a", 4000, seed=3)
-    write_sample(tmp_path / "b", 4000, seed=3)
-    write_sample(tmp_path / "c", 4000, seed=4)
-    assert _hashes(tmp_path / "a") == _hashes(tmp_path / "b")
-    assert _hashes(tmp_path / "a")[0] != _hashes(tmp_path / "c")[0]
-
-
-def test_file_holds_the_cloud(tmp_path: Path, cloud: GaussianCloud) -> None:
-    ply, _ = write_sample(tmp_path, SPLATS)
-    again = read_ply(ply)
-    for name in ATTRIBUTES:
-        np.testing.assert_array_equal(getattr(again, name), getattr(cloud, name))
-    assert again.meta.comments == cloud.meta.comments
-
-
-@pytest.mark.parametrize("degree", [0, 1, 2, 3])
-def test_count_and_degree(degree: int) -> None:
-    cloud = make_sample(2000, sh_degree=degree)
-    assert len(cloud) == 2000
-    assert cloud.sh_degree == degree
-    assert all(np.isfinite(getattr(cloud, name)).all() for name in ATTRIBUTES)
-
-
-def test_scales_and_opacity_like_trained(cloud: GaussianCloud) -> None:
-    logs = np.sort(cloud.log_scales, axis=1)[:, ::-1]
-    long_to_middle, middle_to_short = np.median(logs[:, 0] - logs[:, 1]), np.median(logs[:, 1] - logs[:, 2])
-    assert 0.7 < long_to_middle < 1.6
-    assert 0.6 < middle_to_short < 1.3
-    assert np.percentile(logs[:, 0], 99) - np.percentile(logs[:, 0], 1) > 3.0
-    opacity = 1.0 / (1.0 + np.exp(-cloud.opacity_logits))
-    shares = np.histogram(opacity, 10, (0.0, 1.0))[0] / len(cloud)
-    assert 0.2 < shares[0] < 0.45
-    assert 0.1 < shares[9] < 0.3
-    assert shares[3:8].max() < 0.08
-    assert cloud.opacity_logits.min() >= np.float32(-5.4)
-
-
-def test_quaternions_not_normalised(cloud: GaussianCloud) -> None:
-    norms = np.linalg.norm(cloud.quats_wxyz, axis=1)
-    assert 0.699 < norms.min() < 0.72
-    assert 1.15 < norms.max() < 1.501
-    assert 0.78 < np.median(norms) < 0.9
-
-
-def test_colour_like_trained(cloud: GaussianCloud) -> None:
-    assert np.percentile(cloud.sh_dc, 1) < -1.6
-    assert np.percentile(cloud.sh_dc, 99) > 1.2
-    spreads = []
-    for first, last in ((0, 3), (3, 8), (8, 15)):
-        band = cloud.sh_rest[:, first:last].astype(np.float64)
-        spreads.append(band.std())
-        kurtosis = ((band - band.mean()) ** 4).mean() / band.var() ** 2 - 3.0
-        assert 1.5 < kurtosis < 10.0
-        channels = np.corrcoef(band.transpose(2, 0, 1).reshape(3, -1))
-        assert 0.7 < channels[0, 1] < 0.99
-    assert 0.02 < spreads[2] < spreads[1] < spreads[0] < 0.08
-    size = np.sqrt((cloud.sh_rest.astype(np.float64) ** 2).mean(axis=(1, 2)))
-    assert 0.04 < (size < 0.002).mean() < 0.15
-
-
-def test_cameras(tmp_path: Path) -> None:
-    path = tmp_path / "cameras.json"
-    path.write_text(json.dumps(sample_cameras()), encoding="utf-8")
-    cameras = load_cameras(path)
-    assert [camera.name for camera in cameras] == sorted(camera.name for camera in cameras)
-    assert [index for index, camera in enumerate(cameras) if camera.split == "test"] == [0, 8]
-    for camera in cameras:
+def test_load_capture_reads_it(folder: Path) -> None:
+    capture = load_capture(folder)
+    assert len(capture.views()) == 40
+    assert [camera.name for camera in capture.views("test")] == [f"view_{view:03d}.jpg" for view in range(0, 40, 8)]
+    for camera in capture.views():
+        assert (camera.width, camera.height) == SIZE
         rotation = camera.world_to_camera[:3, :3]
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
-        assert np.linalg.det(rotation) > 0.0
-        assert rotation[1, 1] > 0.8  # upright: both the camera's y and the file's y point down
+        assert rotation[1, 1] > 0.7  # upright: both the camera's y and the file's y point down
+        picture = load_photo(camera, folder)
+        assert 0.2 < picture.mean() < 0.7
+        assert picture.std() > 0.08
 
 
-def test_views_are_covered(tmp_path: Path, cloud: GaussianCloud) -> None:
-    path = tmp_path / "cameras.json"
-    path.write_text(json.dumps(sample_cameras()), encoding="utf-8")
-    for camera in load_cameras(path, "test"):
-        dark, bright = render(cloud, camera, (0.0, 0.0, 0.0)), render(cloud, camera, (1.0, 1.0, 1.0))
-        assert np.median(bright - dark) < 0.02
-        assert (bright - dark).mean() < 0.1
-        assert 0.2 < dark.mean() < 0.6
-        assert dark.std() > 0.12
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    digests = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        made = write_capture(tmp_path / name, "table", seed, views=4, size=(48, 32))
+        files = sorted(path.relative_to(made) for path in made.rglob("*.*"))
+        assert len(files) == 6
+        digests.append({str(path): hashlib.sha256((made / path).read_bytes()).hexdigest() for path in files})
+    assert digests[0] == digests[1]
+    assert all(digests[0][name] != digests[2][name] for name in digests[0])
 
 
-def test_sh_basis_is_orthonormal() -> None:
-    basis = sh_matrix(fibonacci_directions(4096), 3)
-    np.testing.assert_allclose(4.0 * np.pi / 4096 * basis.T @ basis, np.eye(16), atol=2e-3)
+def test_points_lie_where_photos_show_their_colour(folder: Path) -> None:
+    arrays = np.load(folder / "sparse.npz")
+    xyz, rgb = arrays["xyz"], arrays["rgb"] / 255.0
+    assert arrays["xyz"].dtype == np.float32
+    assert arrays["rgb"].dtype == np.uint8
+    assert 2000 < len(xyz) <= 6000
+    shown = np.zeros(len(xyz), np.int64)
+    for camera in load_capture(folder).views():
+        shown += _shows(camera, load_photo(camera, folder), xyz, rgb)
+    assert shown.min() >= 2
 
 
-def test_samples_lie_on_the_surface_and_normals_point_out() -> None:
-    rng = np.random.default_rng(1)
-    noise = Noise(rng)
-    ball = Surface(sphere((0.0, 0.0, 0.0), 1.0), lambda p: np.repeat(noise(p, 2.0)[:, None], 3, axis=1), 1.0)
-    first, second = sample_surface(ball, (500, 300), rng)
-    assert (len(first.positions), len(second.positions)) == (500, 300)
-    outward = np.einsum("ij,ij->i", first.normals, first.positions)
-    np.testing.assert_allclose(outward, 1.0, atol=1e-2)
+def _shows(camera: Camera, picture: np.ndarray, xyz: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """Whether a pixel next to where each point falls has about its colour: photos are coded, points have noise."""
+    local = xyz @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
+    depth = np.maximum(local[:, 2], 1e-6)
+    column = np.floor(camera.fx * local[:, 0] / depth + camera.cx).astype(int)
+    row = np.floor(camera.fy * local[:, 1] / depth + camera.cy).astype(int)
+    inside = (local[:, 2] > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+    best = np.full(len(xyz), np.inf)
+    for right in (-1, 0, 1):
+        for down in (-1, 0, 1):
+            r, c = np.clip(row + down, 0, camera.height - 1), np.clip(column + right, 0, camera.width - 1)
+            best = np.minimum(best, np.abs(picture[r, c] - rgb).max(axis=1))
+    return inside & (best < 0.12)
+
+
+def test_the_packed_file_is_the_largest_that_fits() -> None:
+    cloud = random_cloud(400, 3, 1)
+    sizes = {quality: len(encode(cloud, EncodeConfig(quality=quality))) for quality in (60, 61)}
+    data, quality = pack(cloud, sizes[61])
+    assert (len(data), quality) == (sizes[60], 60)
+    with pytest.raises(BadInputError) as caught:
+        pack(cloud, 100)
+    assert caught.value.field == "limit"
 
 
 @pytest.mark.parametrize(
     ("arguments", "field"),
-    [({"splats": 100}, "splats"), ({"seed": -1}, "seed"), ({"sh_degree": 4}, "sh_degree")],
+    [({"size": (8, 8)}, "size"), ({"jpeg": 99}, "jpeg"), ({"seed": -1}, "seed"), ({"kind": "cave"}, "kind")],
 )
-def test_bad_arguments(arguments: dict[str, int], field: str) -> None:
+def test_bad_arguments(tmp_path: Path, arguments: dict[str, object], field: str) -> None:
     with pytest.raises(BadInputError) as caught:
-        make_sample(**arguments)
+        write_capture(tmp_path, **arguments)  # type: ignore[arg-type]
     assert caught.value.field == field
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "out"), "--splats", "2000", "--sh-degree", "0"]) == 0
-    assert "sample.ply" in capsys.readouterr().out
-    assert len(read_ply(tmp_path / "out" / "sample.ply")) == 2000
-    assert main([str(tmp_path / "out"), "--splats", "1"]) == BadInputError.exit_code
-    assert "field splats" in capsys.readouterr().err
+    options = ["--kind", "table", "--views", "3", "--size", "32x24", "--photos-only"]
+    assert main(["-o", str(tmp_path / "out"), *options]) == 0
+    assert "3 photos" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "point_cloud.ply").exists()
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
-    assert main([str(tmp_path / "taken"), "--splats", "2000"]) == OutputError.exit_code
+    assert main(["-o", str(tmp_path / "taken"), *options]) == OutputError.exit_code
+    with pytest.raises(SystemExit):
+        main(["-o", str(tmp_path / "out"), "--size", "wide"])
+
+
+def test_the_sample_in_the_repository() -> None:
+    sample = Path(__file__).parents[1] / "sample"
+    data = (sample / "sample.gsb").read_bytes()
+    assert len(data) < 2 << 20
+    assert sum(path.stat().st_size for path in (sample / "images").iterdir()) < 1_500_000
+    cloud = decode(data)
+    assert (len(cloud), cloud.sh_degree) == (60_000, 3)
+    capture = load_capture(sample)
+    assert [len(capture.views(split)) for split in ("train", "test")] == [35, 5]
+    assert photo_quality(cloud, capture.views("test"), sample).psnr == pytest.approx(25.826, abs=0.01)

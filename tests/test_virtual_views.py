@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from clouds import random_cloud
-from gscodec_tools.make_sample import main as write_sample
+from gscodec_tools.synthetic_cloud import main as write_synthetic
 
 from gscodec.cloud import GaussianCloud
 from gscodec.errors import BadInputError
@@ -83,9 +83,9 @@ def test_cameras_stand_inside_a_furnished_room():
     assert sum(inside) >= 6
 
 
-def test_the_sample_scene_is_seen_from_where_its_cameras_are(tmp_path):
-    assert write_sample([str(tmp_path), "--splats", "5000"]) == 0
-    cloud = read_ply(tmp_path / "sample.ply")
+def test_the_synthetic_scene_is_seen_from_where_its_cameras_are(tmp_path):
+    assert write_synthetic([str(tmp_path), "--splats", "5000"]) == 0
+    cloud = read_ply(tmp_path / "point_cloud.ply")
     real = np.array([camera.centre for camera in load_cameras(tmp_path / "cameras.json")])
     views = virtual_views(cloud, 8)
     distances = np.linalg.norm(np.array([view.centre for view in views]) - real.mean(axis=0), axis=1)

@@ -2,7 +2,7 @@
 
     python -m gscodec_tools.bench_scale --scenes DIR --out results [--splats 1000000] [--cores 2] [--keep FOLDER]
 
-The scene is tiled from the first real one below DIR (a generated one without --scenes): translated copies, each
+The scene is tiled from the first real one below DIR (a synthetic one without --scenes): translated copies, each
 with its own small noise. Every command runs as a process of its own, on as many cores; a small scene goes through
 it first, so that compiling is not counted. The best of --repeat runs counts. Seconds are wall time from start to
 end of the process, memory is the peak resident set of the process.
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from gscodec_tools.commands import CommandFailedError, Finished, run_command, tool_path
 from gscodec_tools.machine import machine
-from gscodec_tools.make_sample import make_sample
 from gscodec_tools.peer_tools import PEERS, PeerTool
+from gscodec_tools.synthetic_cloud import synthetic_cloud
 
 from gscodec.bitstream.atomic import atomic_write
 from gscodec.cloud import GaussianCloud
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = sorted(options.scenes.glob("*/point_cloud.ply")) if options.scenes else []
         if options.scenes and not found:
             raise BadInputError("no */point_cloud.ply", field="scenes", found=str(options.scenes))
-        scene = read_ply(found[0]) if found else make_sample()
+        scene = read_ply(found[0]) if found else synthetic_cloud()
         with tempfile.TemporaryDirectory(prefix="bench_scale_") as scratch:
             folder = options.keep or Path(scratch)
             folder.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(as_text(rows))
     if options.out:
-        source = found[0].parent.name if found else "generated"
+        source = found[0].parent.name if found else "synthetic"
         head = {"tiled_from": source, "splats": options.splats, "cores_used": options.cores, "repeat": options.repeat}
         result = {"machine": machine(), "scene": head | {"float_bytes": float_bytes}, "rows": rows}
         options.out.mkdir(parents=True, exist_ok=True)

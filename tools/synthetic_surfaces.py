@@ -1,4 +1,4 @@
-"""Parametric surfaces of the sample scene and the seeded sampling of points on them.
+"""Parametric surfaces of the synthetic scene and the seeded sampling of points on them.
 
 A surface is any map of the unit square to space. Normal, area element and tangents come from its finite
 differences, so that spheres, tubes, surfaces of revolution and planes need one formula each and no more.

@@ -1,10 +1,11 @@
-"""Light on the sample scene: baked diffuse light with shadows, and mirror-like parts as spherical harmonics."""
+"""Light on the synthetic scene: baked diffuse light with shadows, and mirror-like parts as spherical harmonics."""
 
 from __future__ import annotations
 
 import numpy as np
-from gscodec_tools.sample_scene import SUN, mix, rgb
-from gscodec_tools.sample_surfaces import F64
+from gscodec_tools.directions import fibonacci_directions
+from gscodec_tools.synthetic_scene import SUN, mix, rgb
+from gscodec_tools.synthetic_surfaces import F64
 
 from gscodec.cloud import SH_REST_COUNTS
 from gscodec.render.cpu.harmonics import sh_basis
@@ -13,15 +14,6 @@ from gscodec.units import SH_C0
 FIT_DIRECTIONS = 256
 SUN_RGB = np.array([1.0, 0.94, 0.82])
 SKY_RGB = np.array([0.53, 0.57, 0.64])
-
-
-def fibonacci_directions(count: int) -> F64:
-    """Unit directions [count,3], evenly spread over the sphere along a Fibonacci spiral."""
-    index = np.arange(count) + 0.5
-    height = 1.0 - 2.0 * index / count
-    angle = np.pi * (1.0 + np.sqrt(5.0)) * index
-    ring = np.sqrt(1.0 - height**2)
-    return np.stack([ring * np.cos(angle), ring * np.sin(angle), height], axis=1)
 
 
 def sh_matrix(directions: F64, degree: int) -> F64:

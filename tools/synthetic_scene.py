@@ -1,4 +1,4 @@
-"""What stands in the sample scene: a tiled patio in a meadow, a lettered crate, a teapot, a knot, spheres, bunting.
+"""What stands in the synthetic scene: a tiled patio in a meadow, a lettered crate, a teapot, a knot, spheres, bunting.
 
 World axes here: z up, origin in the middle of the patio, one unit about a metre.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from gscodec_tools.sample_surfaces import (
+from gscodec_tools.synthetic_surfaces import (
     F64,
     Noise,
     Surface,
