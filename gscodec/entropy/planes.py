@@ -13,7 +13,7 @@ from gscodec.entropy.arrays import I64, U8, U16, U32, check_below, check_lengths
 from gscodec.entropy.bits import BitReader, pack_bits
 from gscodec.entropy.rans import RansDecoder, encode
 from gscodec.entropy.tables import FrequencyTables
-from gscodec.entropy.tokens import ALPHABET, EXTRA_BITS, join, split
+from gscodec.entropy.tokens import ALPHABET, DIRECT, EXTRA_BITS, join, split
 from gscodec.errors import BadInputError, CorruptStreamError
 
 LENGTH_BYTES = 4
@@ -96,6 +96,8 @@ class PlaneReader:
         Raises CorruptStreamError, also for a context without a table; BadInputError for a wrong call.
         """
         tokens = self._rans.decode(_contexts(contexts, count))
+        if not len(tokens) or tokens.max() < DIRECT:  # mostly so: small values are their own tokens
+            return tokens.astype(np.uint32)
         extra = self._bits.read(EXTRA_BITS[tokens])
         return join(tokens, extra)
 

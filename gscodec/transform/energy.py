@@ -13,12 +13,18 @@ from bitstream_spec.tables import ENERGY_STEPS, NEAR_STEPS
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U16 = npt.NDArray[np.uint16]
+U8 = npt.NDArray[np.uint8]
+U32 = npt.NDArray[np.uint32]
 
 STEPS: I64 = np.array(ENERGY_STEPS, np.int64)
 BUCKETS = len(ENERGY_STEPS) + 1
+# Bucket of each level: means start with a uint16 and stay below the larger of it and CLIP * 256.
+BUCKET_OF: U8 = np.searchsorted(STEPS, np.arange(1 << 16), side="right").astype(np.uint8)
 NEAR: I64 = np.array(NEAR_STEPS, np.int64)
 SHARE = 20  # NEAR counts in steps / SHARE
 NEAR_BUCKETS = len(NEAR) + 1
+LIMIT = 1 << 40  # decoded values stay within, whatever the file says
+LOWEST = -(1 << 31)  # has no negation in 32 bits
 CLIP = 40  # magnitudes above count as this
 
 
@@ -32,9 +38,7 @@ def energy_contexts(energy: I32, channel: int, predicted: I64, steps: I64) -> U1
     contexts = np.empty(len(predicted), np.uint16)
     for i in range(len(predicted)):
         level = np.int64(energy[i, 0] + energy[i, 1 + channel]) >> 1
-        bucket = 0
-        while bucket < BUCKETS - 1 and level >= STEPS[bucket]:
-            bucket += 1
+        bucket = np.int64(BUCKET_OF[level & 0xFFFF])
         size, near = abs(predicted[i]) * SHARE, 0
         while near < NEAR_BUCKETS - 1 and size >= NEAR[near] * steps[i]:
             near += 1
@@ -59,3 +63,20 @@ def update_energy(energy: I32, channel: int, values: I32) -> None:
         magnitude = np.int32(min(abs(value), CLIP) << 8)
         energy[i, 0] += (magnitude - energy[i, 0]) >> 4
         energy[i, 1 + channel] += (magnitude - energy[i, 1 + channel]) >> 3
+
+
+@nb.njit(cache=True, nogil=True)
+def decode_codes(symbols: U32, predicted: I64, steps: I64, energy: I32, channel: int, values: I64) -> None:
+    """Coefficients into ``values`` int64[n], within ±LIMIT, from zigzag symbols uint32[n]; updates ``energy``.
+
+    One pass for what ``unzigzag``, ``align``, ``update_energy`` and a multiplication do.
+    """
+    for i in range(len(symbols)):
+        symbol = np.int64(symbols[i])
+        code: Any = (symbol >> 1) ^ -(symbol & 1)
+        if predicted[i] < 0 and code != LOWEST:
+            code = -code
+        magnitude = np.int32(min(abs(code), CLIP) << 8)
+        energy[i, 0] += (magnitude - energy[i, 0]) >> 4
+        energy[i, 1 + channel] += (magnitude - energy[i, 1 + channel]) >> 3
+        values[i] = min(max(code * steps[i], -LIMIT), LIMIT)

@@ -47,8 +47,8 @@ from gscodec.entropy.tables import FrequencyTables, unpack
 from gscodec.entropy.tokens import ALPHABET, unzigzag
 from gscodec.errors import CorruptStreamError
 from gscodec.transform.colour import to_rgb
-from gscodec.transform.dc import LIMIT, decode_residuals
-from gscodec.transform.energy import align, energy_contexts, update_energy
+from gscodec.transform.dc import decode_residuals
+from gscodec.transform.energy import decode_codes, energy_contexts
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
 from gscodec.transform.neighbours import find_neighbours, level_starts, predict_from_neighbours
 from gscodec.transform.octree import POPULATION, cell_centres, split_nodes
@@ -340,9 +340,8 @@ def decode_band(
                 predicted = alike.predict(values, start, stop)
                 own = energy[start:stop]
                 contexts = energy_contexts(own, channel, predicted, steps[start:stop])
-                codes = align(unzigzag(reader.get(contexts)), predicted)
-                update_energy(own, channel, codes)
-                values[start:stop] = np.clip(codes * steps[start:stop], -LIMIT, LIMIT)
+                symbols = reader.get(contexts)
+                decode_codes(symbols, predicted, steps[start:stop], own, channel, values[start:stop])
             opponent[:, channel] = values
         to_rgb(opponent, rgb)
         sh_rest[:, k, :] = rgb

@@ -53,8 +53,8 @@ from gscodec.entropy.planes import PlaneWriter
 from gscodec.entropy.tables import FrequencyTables, normalise, pack
 from gscodec.entropy.tokens import ALPHABET, zigzag
 from gscodec.transform.colour import to_opponent
-from gscodec.transform.dc import LIMIT, decode_residuals, quantise_residuals
-from gscodec.transform.energy import CLIP, align, energy_contexts, update_energy
+from gscodec.transform.dc import decode_residuals, quantise_residuals
+from gscodec.transform.energy import CLIP, LIMIT, align, energy_contexts, update_energy
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
 from gscodec.transform.octree import cell_centres, cells_of, level_occupancy, morton_codes
 from gscodec.transform.opacity import decode_opacity, log_opacities, quantise_opacity

@@ -19,8 +19,8 @@ F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
-OVERLAPS = 20  # neighbours that count
-STRENGTH = 0.25  # splats that overlap in space do so in some views only
+OVERLAPS = 12  # neighbours that count
+STRENGTH = 0.3  # splats that overlap in space do so in some views only
 PASSES = 2
 MAX_CODE = float((1 << 31) - 1)
 
