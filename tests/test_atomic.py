@@ -17,7 +17,8 @@ from gscodec.bitstream.atomic import atomic_write
 from gscodec.errors import BadInputError, OutputError
 
 CHILD = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup sets it to be ignored
 from gscodec.bitstream import atomic
 if sys.argv[2] == "named":
     atomic._O_TMPFILE = 0

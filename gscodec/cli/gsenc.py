@@ -36,7 +36,7 @@ _EXAMPLES = """\
   gsenc scene.ply --prune opacity:0.2    without the 20 % of lowest opacity
   gsenc scene.ply --prune removal:keep=500000 --views capture/
                                          the 500,000 splats that the capture's views need most
-  gsenc scene.ply --views capture/       precise where the capture's views look: smaller
+  gsenc scene.ply --views capture/       precise where the capture's views look
   gsenc scene.ply --lossless             every bit of the floats, extras and comments kept
 
 gsdec turns a .gsb back into a .ply, gsinfo says what is in it."""
