@@ -18,7 +18,8 @@ from gscodec.errors import BadInputError, OutputError
 
 CHILD = """
 import signal, sys, time
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup sets it to be ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, and a shell's background, leave them ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from gscodec.bitstream import atomic
 if sys.argv[2] == "named":
     atomic._O_TMPFILE = 0

@@ -96,8 +96,9 @@ def test_closed_pipe_is_quiet(gsb: Path) -> None:
 
 
 _STALLED = """
-import sys, time
+import signal, sys, time
 from gscodec.cli import gsenc
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background leaves it ignored
 
 def stalled(*args):
     chunks, report = encode(*args)
