@@ -99,6 +99,15 @@ class GaussianCloud:
         extras = {name: np.ascontiguousarray(values[index]) for name, values in self.extras.items()}
         return replace(self, **arrays, extras=MappingProxyType(extras))
 
+    def at_sh_degree(self, degree: int) -> GaussianCloud:
+        """Without SH coefficients of higher degrees than ``degree``; itself if it has none. Raises BadInputError."""
+        if not 0 <= degree < len(SH_REST_COUNTS):
+            allowed = f"0..{len(SH_REST_COUNTS) - 1}"
+            raise BadInputError("no such SH degree", field="sh_degree", found=degree, allowed=allowed)
+        if degree >= self.sh_degree:
+            return self
+        return replace(self, sh_rest=np.ascontiguousarray(self.sh_rest[:, : SH_REST_COUNTS[degree]]))
+
     def to_torch(self, device: str = "cpu") -> dict[str, Any]:
         """Tensors as gsplat's ``rasterization`` takes them, on ``device``; needs torch.
 

@@ -40,11 +40,41 @@ class DecodeLimits:
                 raise BadInputError("bad limit", field=item.name, found=value, allowed="a whole number >= 0")
 
 
+MAX_OFFSET = 16.0
+
+
+@dataclass(frozen=True)
+class StepOffsets:
+    """How far each attribute's step lies from its balance at the quality asked, in octaves: +1 doubles the step.
+
+    ``ac`` holds one number for each SH degree from 1. Raises BadInputError for numbers beyond +-MAX_OFFSET.
+    """
+
+    position: float = 0.0
+    scale: float = 0.0
+    opacity: float = 0.0
+    rotation: float = 0.0
+    dc: float = 0.0
+    ac: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        if len(self.ac) != 4:
+            raise BadInputError("one offset for each degree", field="ac", found=len(self.ac), allowed=4)
+        for item in fields(self):
+            value = getattr(self, item.name)
+            for number in value if item.name == "ac" else (value,):
+                if not -MAX_OFFSET <= number <= MAX_OFFSET:
+                    raise BadInputError(
+                        "out of range", field=item.name, found=number, allowed=f"-{MAX_OFFSET:g}..{MAX_OFFSET:g}"
+                    )
+
+
 @dataclass(frozen=True)
 class EncodeConfig:
     """How to encode. ``quality`` 1..100 scales all steps of the native branch; ``lossless`` takes the other branch.
 
     ``preset``: one of PRESETS, how long the native encoder looks for a smaller file of the same quality.
+    ``offsets`` shift bits from one attribute to another, native branch only.
 
     ``strict``: a splat that cannot be coded is an error instead of being left out. ``threads`` None means all
     cores. Raises BadInputError for a value out of range.
@@ -55,6 +85,7 @@ class EncodeConfig:
     lossless: bool = False
     strict: bool = False
     threads: int | None = None
+    offsets: StepOffsets = StepOffsets()
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.quality <= 100.0:

@@ -90,3 +90,13 @@ def test_unit_conversions_invert_and_keep_float32(forward, inverse) -> None:
     assert there.dtype == np.float32
     # sigmoid near 1 keeps 2^-24 absolute, which the logit's slope of about e^8 magnifies to 2e-4
     np.testing.assert_allclose(inverse(there), values, rtol=0, atol=5e-4)
+
+
+def test_fewer_sh_degrees() -> None:
+    cloud = random_cloud(5, 3, 0)
+    less = cloud.at_sh_degree(1)
+    assert less.sh_degree == 1
+    np.testing.assert_array_equal(less.sh_rest, cloud.sh_rest[:, :3])
+    assert cloud.at_sh_degree(3) is cloud
+    with pytest.raises(BadInputError, match="SH degree"):
+        cloud.at_sh_degree(5)

@@ -89,7 +89,7 @@ def encode_tiles(
     opacity = log_opacities(cloud.opacity_logits)
     zone = viewing_zone(cloud.positions, scales)
     classes = classify(zone, cloud.positions, scales, opacity, visibility)
-    values = base_steps(config.quality, zone)
+    values = base_steps(config.quality, zone, config.offsets)
     tiles = cut(cloud.positions, classes.places, values["cell_size"])
     params = _fit(values, cloud, scales, opacity, classes)
     del scales

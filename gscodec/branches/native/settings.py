@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from gscodec.branches.native.footprint import Zone
+from gscodec.config import StepOffsets
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
 
 DEFAULT_QUALITY = 75.0
@@ -32,24 +33,25 @@ def step_factor(quality: float) -> float:
     return float(2.0 ** ((DEFAULT_QUALITY - quality) / POINTS_PER_FACTOR_OF_TWO))
 
 
-def base_steps(quality: float, zone: Zone) -> dict[str, Any]:
-    """The fields of NATIVE_PARAMS that quality and zone decide."""
+def base_steps(quality: float, zone: Zone, offsets: StepOffsets) -> dict[str, Any]:
+    """The fields of NATIVE_PARAMS that quality, offsets and zone decide."""
     factor = step_factor(quality)
+    rotation = ROTATION * factor * math.exp2(offsets.rotation)
 
-    def whole(step: float) -> int:
-        return min(max(round(step * factor), 1), (1 << 24) - 1)
+    def whole(step: float, offset: float) -> int:
+        return min(max(round(step * factor * math.exp2(offset)), 1), (1 << 24) - 1)
 
     return {
         "zone_centre": tuple(float(x) for x in zone.centre),
         "zone_radius": zone.radius,
-        "cell_size": CELL * factor,
+        "cell_size": CELL * factor * math.exp2(offsets.position),
         "pixel_log": round(math.log2(zone.focal) * OCTAVE),
-        "scale_step": whole(SCALE / LN2_PER_UNIT),
-        "ratio_step": whole(RATIO * OCTAVE),
-        "opacity_step": whole(OPACITY / LN2_PER_UNIT),
-        "dc_step": whole(DC * (1 << 20)),
-        "ac_step": tuple(whole(step * (1 << 20)) for step in AC),
+        "scale_step": whole(SCALE / LN2_PER_UNIT, offsets.scale),
+        "ratio_step": whole(RATIO * OCTAVE, offsets.scale),
+        "opacity_step": whole(OPACITY / LN2_PER_UNIT, offsets.opacity),
+        "dc_step": whole(DC * (1 << 20), offsets.dc),
+        "ac_step": tuple(whole(step * (1 << 20), own) for step, own in zip(AC, offsets.ac, strict=True)),
         # Levels span 1.6 radians of direction and pi of roll; the eighth of an octave rounds to nearest.
-        "direction_offset": round((math.log2(1.6 / (ROTATION * factor)) + 0.125) * OCTAVE),
-        "roll_offset": round((math.log2(math.pi / (ROTATION * factor)) + 0.125) * OCTAVE),
+        "direction_offset": round((math.log2(1.6 / rotation) + 0.125) * OCTAVE),
+        "roll_offset": round((math.log2(math.pi / rotation) + 0.125) * OCTAVE),
     }

@@ -1,0 +1,42 @@
+"""Renders of a source cloud from given views, and how far other clouds are from them: the quality that rates speak of.
+
+This is reference (b): what the uncompressed cloud shows, not photos.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from gscodec.cloud import GaussianCloud
+from gscodec.errors import BadInputError
+from gscodec.quality import psnr
+from gscodec.render import Renderer, cpu
+from gscodec.scene.camera import Camera
+
+
+class Reference:
+    """Renders of ``cloud``, kept to measure many others against. Raises BadInputError without views."""
+
+    def __init__(self, cloud: GaussianCloud, views: Sequence[Camera], renderer: Renderer | None = None) -> None:
+        if not views:
+            raise BadInputError("quality is measured from views", field="views", found=0, allowed="at least 1")
+        self.views = tuple(views)
+        self._renderer: Renderer = cpu if renderer is None else renderer
+        self._images = [self._renderer.render(cloud, view) for view in self.views]
+
+    def view_psnrs(self, cloud: GaussianCloud) -> list[float]:
+        """PSNR in dB of each view of ``cloud``; infinite where nothing differs."""
+        pairs = zip(self._images, self.views, strict=True)
+        return [psnr(image, self._renderer.render(cloud, view)) for image, view in pairs]
+
+    def psnr(self, cloud: GaussianCloud) -> float:
+        """Mean over views of the PSNR of each, in dB, as published tables have it."""
+        return float(np.mean(self.view_psnrs(cloud)))
+
+
+def log_mean_error(psnrs: Sequence[float]) -> float:
+    """The squared error that corresponds to a mean PSNR, the geometric mean over views: what adds up in models."""
+    return math.pow(10.0, -float(np.mean(psnrs)) / 10.0)

@@ -1,0 +1,33 @@
+"""Quality against renders of the source."""
+
+import math
+
+import numpy as np
+import pytest
+from clouds import random_cloud
+
+from gscodec.errors import BadInputError
+from gscodec.quality import psnr
+from gscodec.rate.reference import Reference, log_mean_error
+from gscodec.render.cpu import render
+from gscodec.scene import virtual_views
+
+
+def test_mean_of_the_views() -> None:
+    cloud = random_cloud(300, 1, seed=1)
+    views = virtual_views(cloud, 2, 0, 64, 48)
+    other = cloud.select(np.arange(200))
+    expected = [psnr(render(cloud, view), render(other, view)) for view in views]
+    reference = Reference(cloud, views)
+    assert reference.view_psnrs(other) == expected
+    assert reference.psnr(other) == pytest.approx(np.mean(expected))
+    assert reference.psnr(cloud) == math.inf
+
+
+def test_geometric_mean() -> None:
+    assert log_mean_error([30.0, 50.0]) == pytest.approx(1e-4)
+
+
+def test_no_views() -> None:
+    with pytest.raises(BadInputError, match="views"):
+        Reference(random_cloud(3, 0, seed=1), [])
