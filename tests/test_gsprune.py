@@ -150,3 +150,15 @@ def test_what_makes_no_sense_is_refused(ply: Path, capture: Path, capsys: pytest
     assert "from any view" in refused(gsenc, capsys, ply, "--lossless", "--views", capture)
     assert "not a capture" in refused(gsenc, capsys, ply, "--prune", "eagles:0.1", "--views", ply.parent / "none")
     assert {path.name for path in ply.parent.iterdir()} == {"scene.ply", "cameras.json"}
+
+
+def test_compensation_is_asked_for(ply: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = PruneSpec("opacity", 0.5)
+    expected, report = prune(gscodec.read_ply(ply), spec, compensate=True)
+    output = ply.with_name("small.ply")
+    assert gsprune.main([str(ply), "-o", str(output), "--method", "opacity", "--fraction", "0.5", "--compensate"]) == 0
+    assert report.compensated
+    assert "make up for them" in capsys.readouterr().out
+    found = gscodec.read_ply(output)
+    assert_same_arrays(found, expected)
+    assert not np.array_equal(found.opacity_logits, prune(gscodec.read_ply(ply), spec)[0].opacity_logits)

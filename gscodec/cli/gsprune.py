@@ -27,11 +27,12 @@ from gscodec.cloud import GaussianCloud
 from gscodec.errors import BadInputError
 from gscodec.formats.ply import is_standard, ply_chunks, read_ply
 from gscodec.importance import METHODS
+from gscodec.importance.compensate import compensated
 from gscodec.importance.prune import F32, PruneSpec, kept_mask
 from gscodec.importance.scores import score
 
 _EXAMPLES = """\
-  gsprune scene.ply -o small.ply --method opacity --fraction 0.2
+  gsprune scene.ply -o small.ply --method rap-distilled --fraction 0.2 --compensate
   gsprune scene.ply -o small.ply --method removal --keep 500000 --views capture/
   gsprune scene.ply -o small.ply --method lightgaussian --set beta=0.05 --fraction 0.6 --report
   gsprune scene.ply -o scored.ply --method eagles --fraction 0 --scores-property importance
@@ -56,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     amount.add_argument("--count", type=int, metavar="N", help="number of splats to remove")
     amount.add_argument("--keep", type=whole_number, metavar="N", help="number of splats to keep")
     amount.add_argument("--threshold", type=float, metavar="T", help="remove splats that score below T")
+    parser.add_argument(
+        "--compensate",
+        action="store_true",
+        help="make the splats that stay denser and a little larger where others are gone; default: as they are",
+    )
     add_views_option(parser)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the method")
     parser.add_argument("--scores-property", metavar="NAME", help="write the scores as an extra float property")
@@ -94,7 +100,7 @@ def _work(args: argparse.Namespace) -> Summary:
         seconds["score"] = time.perf_counter() - start
         start = time.perf_counter()
         scored = source if args.scores_property is None else with_property(source, args.scores_property, scores)
-        kept = scored.select(mask)
+        kept = compensated(scored, mask) if args.compensate else scored.select(mask)
         size = write(output, ply_chunks(kept), kept.nbytes, args.force, progress)
         seconds["write"] = time.perf_counter() - start
     report = score_data(scores, mask) if args.report else None
@@ -106,6 +112,7 @@ def _work(args: argparse.Namespace) -> Summary:
         "views": {"used": len(seen.views) if seen else 0, "source": views or None},
         "kept": len(kept),
         "removed": len(source) - len(kept),
+        "compensated": args.compensate,
         "scores": report,
         "output": {"file": output, "bytes": size, "splats": len(kept), "scores_property": args.scores_property},
         "seconds": seconds,
@@ -114,13 +121,17 @@ def _work(args: argparse.Namespace) -> Summary:
         ("input", args.input),
         ("", f"{read:,} bytes, {len(source):,} splats"),
         ("scored", f"by {spec.method}" + (f", from {views}" if views else "")),
-        ("pruned", f"{len(source) - len(kept):,} splats removed, {len(kept):,} kept"),
+        ("pruned", f"{len(source) - len(kept):,} splats removed, {len(kept):,} kept" + _made_up(args.compensate)),
         *(score_lines(report) if report else ()),
         ("output", output),
         ("", f"{size:,} bytes" + (f", scores as {args.scores_property}" if args.scores_property else "")),
         ("time", ", ".join(f"{stage} {spent:.2f} s" for stage, spent in seconds.items())),
     ]
     return Summary(lines, data, to_stderr=output in STDOUT)
+
+
+def _made_up(compensate: bool) -> str:
+    return ", which make up for them" if compensate else ""
 
 
 def _params(settings: Sequence[str]) -> dict[str, float]:

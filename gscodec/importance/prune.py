@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gscodec.cloud import ATTRIBUTES, GaussianCloud
 from gscodec.errors import BadInputError
+from gscodec.importance.compensate import compensated
 from gscodec.importance.scores import check_params, check_scores, method_named, score
 from gscodec.importance.seen import Seen, Views
 from gscodec.render import Renderer
@@ -81,19 +82,27 @@ class PruneSpec:
 
 @dataclass(frozen=True)
 class PruneReport:
-    """What was done: splats kept and removed, the seconds that it took, and how many views the score was made from."""
+    """What was done: splats kept and removed, the seconds that it took, how many views the score was made from, and
+    whether those kept were changed to make up for those removed.
+    """
 
     method: str
     kept: int
     removed: int
     seconds: float
     views: int = 0
+    compensated: bool = False
 
 
 def prune(
-    cloud: GaussianCloud, spec: PruneSpec, views: Views = None, renderer: Renderer | None = None
+    cloud: GaussianCloud,
+    spec: PruneSpec,
+    views: Views = None,
+    renderer: Renderer | None = None,
+    compensate: bool = False,
 ) -> tuple[GaussianCloud, PruneReport]:
-    """The cloud without its splats of lowest score; those kept stay in their order.
+    """The cloud without its splats of lowest score; those kept stay in their order, and as they are unless
+    ``compensate`` lets them take over what the others showed.
 
     ``fraction`` removes floor(N·fraction + 0.5). Which splats go does not depend on their order (but see ``Seen`` on
     splats of the very same depth). Raises BadInputError if none would be left, and as ``scores.score`` does.
@@ -101,12 +110,13 @@ def prune(
     start = time.perf_counter()
     kept = cloud
     if spec.threshold is not None or to_remove(len(cloud), spec):
-        kept = cloud.select(kept_mask(cloud, score(spec.method, cloud, views, renderer, spec.params), spec))
+        mask = kept_mask(cloud, score(spec.method, cloud, views, renderer, spec.params), spec)
+        kept = compensated(cloud, mask) if compensate else cloud.select(mask)
     used = 0
     if method_named(spec.method).needs_views and views is not None:
         used = len(views.views if isinstance(views, Seen) else views)
     seconds = time.perf_counter() - start
-    return kept, PruneReport(spec.method, len(kept), len(cloud) - len(kept), seconds, used)
+    return kept, PruneReport(spec.method, len(kept), len(cloud) - len(kept), seconds, used, compensate)
 
 
 def kept_mask(cloud: GaussianCloud, scores: F32, spec: PruneSpec) -> Mask:

@@ -19,6 +19,7 @@ from gscodec.decoder import decode
 from gscodec.encoder import encode_chunks
 from gscodec.errors import BadInputError
 from gscodec.formats.ply import read_ply
+from gscodec.importance.compensate import compensated
 from gscodec.importance.prune import PruneSpec, kept_mask
 from gscodec.render.cpu import render
 from gscodec.scene import load_photo
@@ -47,7 +48,9 @@ class SceneRun:
             scored = self._scored(task)
             values = self._times(scored)
             keep = max(1, math.floor(len(cloud) * task.retention + 0.5))
-            cloud = cloud.select(kept_mask(cloud, scored.values, PruneSpec(task.method, keep=keep)))
+            kept = kept_mask(cloud, scored.values, PruneSpec(task.method, keep=keep))
+            # Coding is what gsenc does; all else tells scores apart.
+            cloud = compensated(cloud, kept) if task.kind == "coding" else cloud.select(kept)
         values["kept"] = len(cloud)
         if task.kind == "picture":
             values["histogram"] = histogram(scored.values) if scored is not None else None
