@@ -58,6 +58,7 @@ bench: $(STAMP) ## measure on the scenes below SCENES=, into results/, on a mach
 	$(BIN)/python -m gscodec_tools.bench_entropy --json results/entropy.json
 	$(BIN)/python -m gscodec_tools.bench_errors '$(SCENES)'/*/point_cloud.ply --json results/errors.json
 	$(BIN)/python -m gscodec_tools.bench_lossless '$(SCENES)'/*/point_cloud.ply --json results/lossless.json
+	$(BIN)/python -m gscodec_tools.bench_progressive '$(SCENES)'/*/ --json results/progressive.json
 	$(BIN)/python -m gscodec_tools.bench_scale --scenes '$(SCENES)' --out results
 	if $(BIN)/python -c 'import torch' 2>/dev/null; then \
 	  $(BIN)/python -m gscodec_tools.bench_render --scenes '$(SCENES)' --json results/render.json; \

@@ -28,6 +28,7 @@ from bitstream_spec.layout import (
     Layout,
     StreamKind,
 )
+from conformance.plain_bands import decode_band
 from gscodec.bitstream.container import Container, write_container
 from gscodec.bitstream.entries import Header, Stream
 from gscodec.bitstream.source import BytesSource
@@ -183,7 +184,11 @@ def record(data: bytes) -> dict[Key, list[Plane]]:
             self.planes.append(Plane(values.copy(), own.copy()))
             return values
 
-    with mock.patch.object(native, "PlaneReader", Recorder), mock.patch.object(lossless, "PlaneReader", Recorder):
+    with (
+        mock.patch.object(native, "PlaneReader", Recorder),
+        mock.patch.object(native, "decode_band", decode_band),
+        mock.patch.object(lossless, "PlaneReader", Recorder),
+    ):
         decode(data, threads=1)
     if len(readers) != len(kinds):
         raise RuntimeError("the decoder does not take one reader for each stream of planes in the order of the file")

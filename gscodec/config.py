@@ -76,6 +76,9 @@ class EncodeConfig:
     ``preset``: one of PRESETS, how long the native encoder looks for a smaller file of the same quality.
     ``offsets`` shift bits from one attribute to another, native branch only.
 
+    ``progressive``: the first part of the file is a coarse scene of the splats that show most, a little larger in all;
+    native branch only.
+
     ``strict``: a splat that cannot be coded is an error instead of being left out. ``threads`` None means all
     cores. Raises BadInputError for a value out of range.
     """
@@ -83,6 +86,7 @@ class EncodeConfig:
     quality: float = 75.0
     preset: str = "default"
     lossless: bool = False
+    progressive: bool = False
     strict: bool = False
     threads: int | None = None
     offsets: StepOffsets = StepOffsets()
@@ -92,6 +96,8 @@ class EncodeConfig:
             raise BadInputError("out of range", field="quality", found=self.quality, allowed="1..100")
         if self.preset not in PRESETS:
             raise BadInputError("unknown preset", field="preset", found=self.preset, allowed=PRESETS)
+        if self.progressive and self.lossless:
+            raise BadInputError("a lossless file keeps its splats in order", field="progressive", found=True)
         if self.threads is not None and self.threads < 1:
             raise BadInputError("out of range", field="threads", found=self.threads, allowed=">= 1")
 

@@ -1,31 +1,35 @@
-"""The front door of decoding: a .gsb file, or the tiles of it that are asked for, back to a cloud."""
+"""The front door of decoding: a .gsb file, or the part of it that is asked for, back to a cloud."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import MappingProxyType, ModuleType
+from typing import TypeVar
 
 import numpy as np
 
 from bitstream_spec.layout import Branch, Coder, StreamKind
-from gscodec.bitstream.container import Container
+from gscodec.bitstream.container import Container, too_few_bytes
 from gscodec.bitstream.source import BytesSource, FileSource, Source
-from gscodec.bitstream.tiles import Box, TileRecord, tiles_in_box, unpack_tiles
+from gscodec.bitstream.tiles import Box, TileRecord, unpack_tiles
 from gscodec.branches.lossless import decode as lossless
 from gscodec.branches.native import decode as native
-from gscodec.cloud import ATTRIBUTES, GaussianCloud, empty_cloud
+from gscodec.cloud import ATTRIBUTES, SH_REST_COUNTS, GaussianCloud, empty_cloud
 from gscodec.config import DecodeLimits, Progress, no_progress
 from gscodec.digest import DIGEST_BYTES, digest
-from gscodec.errors import BadInputError, CorruptStreamError
+from gscodec.errors import CorruptStreamError
+from gscodec.selection import Selection, least_bytes, select
 
 DECODERS: dict[Branch, ModuleType] = {Branch.NATIVE: native, Branch.LOSSLESS: lossless}
 
 FRONT_DOOR = frozenset({StreamKind.TILES, StreamKind.DIGESTS})  # read here; branches get all others
 
+T = TypeVar("T")
 Data = bytes | bytearray | memoryview | str | os.PathLike[str] | Source
 
 
@@ -34,6 +38,8 @@ def decode(
     *,
     tiles: Sequence[int] | None = None,
     box: Box | None = None,
+    sh_degree: int | None = None,
+    max_bytes: int | None = None,
     limits: DecodeLimits | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -42,21 +48,132 @@ def decode(
     """The cloud in a .gsb file given as bytes, path or Source.
 
     ``tiles``: only these, in this order; ``box`` ((x, y, z), (X, Y, Z)): only the splats whose positions lie in
-    it. With either, only the bytes of the tiles concerned are read. ``ignore_checksums`` is for fuzzing alone.
-    Raises GsbError.
+    it; ``sh_degree``: SH no further than this degree. With any of them, only the bytes concerned are read.
+    ``max_bytes``: use only so many bytes from the start of the file, which may have been cut behind them. Tiles
+    whose streams of degree 0 are not all there are left out; SH coefficients that are not there are zero, and the
+    cloud has the highest degree that any tile has. ``ignore_checksums`` is for fuzzing alone.
+    Raises GsbError; BadInputError names the bytes that are needed where ``max_bytes`` hold no tile.
     """
     with _opened(data) as source:
-        container = Container.open(source, limits, ignore_checksums)
-        records = read_tiles(container)
-        wanted = _wanted(records, tiles, box)
-        cloud = _decode_tiles(container, records, wanted, threads, progress or no_progress, ignore_checksums)
-        if tiles is None and box is None:
-            container.verify_unread()
-    if box is not None:
-        low, high = (np.array(corner, np.float64) for corner in box)
-        inside = np.all((cloud.positions >= low) & (cloud.positions <= high), axis=1)
-        cloud = cloud.select(inside)
-    return cloud
+        decoder = Decoder(source, limits, max_bytes, ignore_checksums)
+        selection = decoder.select(tiles, box, sh_degree)
+        parts = decoder.decode_tiles(selection, threads, progress)
+        return _joined(decoder.pattern(selection), parts, decoder.splat_count(selection) if box is None else None)
+
+
+def _opened(data: Data) -> AbstractContextManager[Source]:
+    """``data`` as a Source, closed at the end if it was opened here."""
+    if isinstance(data, bytes | bytearray | memoryview):
+        return nullcontext(BytesSource(data))
+    return FileSource(data) if isinstance(data, str | os.PathLike) else nullcontext(data)
+
+
+def _joined(pattern: GaussianCloud, parts: Iterable[GaussianCloud], count: int | None = None) -> GaussianCloud:
+    """``parts`` one after the other as a cloud like ``pattern``; ``count``, if known, saves holding them twice."""
+    if count is None:
+        parts = list(parts)
+        count = sum(len(part) for part in parts)
+    cloud = empty_cloud(count, pattern.sh_degree, pattern.meta)
+    extras = {name: np.empty(count, values.dtype) for name, values in pattern.extras.items()}
+    start = 0
+    for part in parts:
+        rows = slice(start, start + len(part))
+        for name in ATTRIBUTES:
+            getattr(cloud, name)[rows] = getattr(part, name)
+        for name, values in extras.items():
+            values[rows] = part.extras[name]
+        start = rows.stop
+    return replace(cloud, extras=MappingProxyType(extras))
+
+
+class Decoder:
+    """An opened .gsb file, its head and the streams of the whole file read: ``header``, ``records`` of the tiles.
+
+    Decodes tile by tile, so that a caller need not hold the scene. Arguments and errors as ``decode`` has them.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        limits: DecodeLimits | None = None,
+        max_bytes: int | None = None,
+        ignore_checksums: bool = False,
+    ) -> None:
+        self.container = container = Container.open(source, limits, ignore_checksums, max_bytes)
+        self.header = container.header
+        self._ignore_checksums = ignore_checksums
+        self._branch = DECODERS[self.header.branch]
+        of_file = [entry for entry in container.entries if entry.tile is None and entry.known]
+        if not all(map(container.complete, of_file)):
+            tiles = {entry.tile for entry in container.entries if entry.tile is not None}
+            raise too_few_bytes(container.available, least_bytes(container, tiles, self._branch.SH_BANDS))
+        self.records = read_tiles(container)
+        streams = {
+            StreamKind(entry.kind): container.read(entry.kind) for entry in of_file if entry.kind not in FRONT_DOOR
+        }
+        self._shared = self._branch.parse_shared(streams, self.header)
+        self._digests = _read_digests(container, len(self.records))
+
+    def select(
+        self, tiles: Sequence[int] | None = None, box: Box | None = None, sh_degree: int | None = None
+    ) -> Selection:
+        """What of the file to decode. Raises BadInputError."""
+        return select(self.container, self.records, self._branch.SH_BANDS, tiles, box, sh_degree)
+
+    def splat_count(self, selection: Selection) -> int:
+        """Splats in the tiles of a selection, those outside of its box counted."""
+        return sum(self.records[number].splat_count for number in selection.degrees)
+
+    def verified(self, selection: Selection) -> int:
+        """How many tiles of a selection are compared with their digests: those with their full SH degree."""
+        if self._ignore_checksums:
+            return 0
+        return sum(degree == self.header.sh_degree for degree in selection.degrees.values())
+
+    def pattern(self, selection: Selection) -> GaussianCloud:
+        """A cloud of no splats with degree, meta and extras as ``decode_tiles`` gives them."""
+        return _with_degree(self._branch.empty(self._shared), selection.sh_degree)
+
+    def decode_tiles(
+        self, selection: Selection, threads: int | None = None, progress: Progress | None = None
+    ) -> Iterator[GaussianCloud]:
+        """The tiles of a selection, one after the other; few are in memory at a time. Each has been verified.
+
+        After the last tile of a whole file, the streams that were skipped are verified, too.
+        """
+        progress = progress or no_progress
+        kinds: dict[int, list[int]] = {number: [] for number in selection.degrees}
+        for entry in self.container.entries:
+            if entry.tile in kinds and entry.known:
+                kinds[entry.tile].append(entry.kind)
+        tiles = list(selection.degrees.items())
+
+        def task(place: int) -> GaussianCloud:
+            number, degree = tiles[place]
+            tile = self._decode_tile(number, degree, kinds[number])
+            if selection.box is not None:
+                low, high = (np.array(corner, np.float64) for corner in selection.box)
+                tile = tile.select(np.all((tile.positions >= low) & (tile.positions <= high), axis=1))
+            return _with_degree(tile, selection.sh_degree)
+
+        for done, tile in enumerate(_in_order(task, len(tiles), threads or os.cpu_count() or 1), start=1):
+            progress("decoding", done / len(tiles))
+            yield tile
+        if selection.whole:
+            self.container.verify_unread()
+
+    def _decode_tile(self, number: int, degree: int, kinds: Iterable[int]) -> GaussianCloud:
+        bands, full = self._branch.SH_BANDS, degree == self.header.sh_degree
+        needed = kinds if full else [kind for kind in kinds if bands.get(kind, 0) <= degree]
+        shared = self._shared if full else replace(self._shared, sh_degree=degree)
+        streams = {StreamKind(kind): self.container.read(kind, number) for kind in needed}
+        record = self.records[number]
+        tile: GaussianCloud = self._branch.decode_tile(streams, shared, record.splat_count)
+        expected = self._digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)]
+        if full and not self._ignore_checksums and digest(tile) != expected:
+            raise CorruptStreamError("decoded arrays differ from the encoder's", field=f"digest of tile {number}")
+        _check_box(tile, record, number)
+        return tile
 
 
 def read_tiles(container: Container) -> tuple[TileRecord, ...]:
@@ -66,73 +183,27 @@ def read_tiles(container: Container) -> tuple[TileRecord, ...]:
     return unpack_tiles(stream.payload, container.header.tile_count, container.header.splat_count)
 
 
-def _wanted(records: Sequence[TileRecord], tiles: Sequence[int] | None, box: Box | None) -> list[int]:
-    chosen = list(range(len(records))) if tiles is None else list(tiles)
-    for number in chosen:
-        if not 0 <= number < len(records):
-            raise BadInputError("no such tile", field="tiles", found=number, allowed=f"0..{len(records) - 1}")
-    if len(set(chosen)) != len(chosen):
-        raise BadInputError("a tile is named twice", field="tiles", found=chosen)
-    if box is not None:
-        hit = set(tiles_in_box(records, box))
-        chosen = [number for number in chosen if number in hit]
-    return chosen
+def _read_digests(container: Container, tile_count: int) -> bytes:
+    stream = container.read(StreamKind.DIGESTS)
+    _need_raw(stream.coder, "DIGESTS")
+    if len(stream.payload) != DIGEST_BYTES * tile_count:
+        allowed = DIGEST_BYTES * tile_count
+        raise CorruptStreamError("wrong size", field="DIGESTS", found=len(stream.payload), allowed=allowed)
+    return stream.payload
 
 
-def _decode_tiles(
-    container: Container,
-    records: Sequence[TileRecord],
-    wanted: list[int],
-    threads: int | None,
-    progress: Progress,
-    ignore_checksums: bool,
-) -> GaussianCloud:
-    header = container.header
-    decoder = DECODERS[header.branch]
-    of_file = {
-        StreamKind(entry.kind): container.read(entry.kind)
-        for entry in container.entries
-        if entry.tile is None and entry.known and entry.kind not in FRONT_DOOR
-    }
-    shared = decoder.parse_shared(of_file, header)
-    digests = container.read(StreamKind.DIGESTS)
-    _need_raw(digests.coder, "DIGESTS")
-    if len(digests.payload) != DIGEST_BYTES * len(records):
-        allowed = DIGEST_BYTES * len(records)
-        raise CorruptStreamError("wrong size", field="DIGESTS", found=len(digests.payload), allowed=allowed)
-    kinds: dict[int, list[int]] = {number: [] for number in wanted}
-    for entry in container.entries:
-        if entry.tile in kinds and entry.known:
-            kinds[entry.tile].append(entry.kind)
-
-    starts = np.cumsum([0] + [records[number].splat_count for number in wanted])
-    count = int(starts[-1])
-    pattern = decoder.empty(shared)
-    cloud = empty_cloud(count, header.sh_degree, pattern.meta)
-    extras = {name: np.empty(count, values.dtype) for name, values in pattern.extras.items()}
-
-    def task(place: int) -> None:
-        number = wanted[place]
-        streams = {StreamKind(kind): container.read(kind, number) for kind in kinds[number]}
-        tile = decoder.decode_tile(streams, shared, records[number].splat_count)
-        expected = digests.payload[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)]
-        if not ignore_checksums and digest(tile) != expected:
-            raise CorruptStreamError("decoded arrays differ from the encoder's", field=f"digest of tile {number}")
-        _check_box(tile, records[number], number)
-        rows = slice(starts[place], starts[place + 1])
-        for name in ATTRIBUTES:
-            getattr(cloud, name)[rows] = getattr(tile, name)
-        for name, values in extras.items():
-            values[rows] = tile.extras[name]
-
-    workers = threads or os.cpu_count() or 1
-    for place, _ in enumerate(_each(task, len(wanted), workers), start=1):
-        progress("decoding", place / len(wanted))
-    return replace(cloud, extras=MappingProxyType(extras))
+def _with_degree(cloud: GaussianCloud, sh_degree: int) -> GaussianCloud:
+    """The cloud with SH of this degree, coefficients above its own zero, those above ``sh_degree`` cut."""
+    if cloud.sh_degree == sh_degree:
+        return cloud
+    rest = np.zeros((len(cloud), SH_REST_COUNTS[sh_degree], 3), np.float32)
+    count = min(rest.shape[1], cloud.sh_rest.shape[1])
+    rest[:, :count] = cloud.sh_rest[:, :count]
+    return replace(cloud, sh_rest=rest)
 
 
-def _each(task: Callable[[int], None], count: int, workers: int) -> Iterator[None]:
-    """Run ``task`` for 0 .. count - 1 and yield as each is done, in order; the first error ends it all.
+def _in_order(task: Callable[[int], T], count: int, workers: int) -> Iterator[T]:
+    """``task`` of 0 .. count - 1, in order, no more of them begun than workers and one; the first error ends it all.
 
     One worker is this thread itself: starting another can fail, or never return, where memory is short.
     """
@@ -140,13 +211,16 @@ def _each(task: Callable[[int], None], count: int, workers: int) -> Iterator[Non
         yield from map(task, range(count))
         return
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(task, number) for number in range(count)]
+        begun: deque[Future[T]] = deque()
         try:
-            for future in futures:
-                yield future.result()
-        except BaseException:
+            for number in range(count):
+                begun.append(pool.submit(task, number))
+                if len(begun) > workers:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
             pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _check_box(tile: GaussianCloud, record: TileRecord, number: int) -> None:
@@ -161,13 +235,6 @@ def _check_box(tile: GaussianCloud, record: TileRecord, number: int) -> None:
             found=found,
             allowed=(record.min, record.max),
         )
-
-
-def _opened(data: Data) -> AbstractContextManager[Source]:
-    """``data`` as a Source, closed at the end if it was opened here."""
-    if isinstance(data, bytes | bytearray | memoryview):
-        return nullcontext(BytesSource(data))
-    return FileSource(data) if isinstance(data, str | os.PathLike) else nullcontext(data)
 
 
 def _need_raw(coder: Coder, name: str) -> None:

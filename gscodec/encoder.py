@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bitstream_spec.layout import Branch, Coder, CoordinateFrame, RenderMode, StreamKind
 from gscodec.bitstream.container import container_chunks
@@ -22,7 +24,7 @@ from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
 from gscodec.decoder import DECODERS
 from gscodec.digest import digest
 from gscodec.errors import BadInputError
-from gscodec.sanitise import sanitise, usable
+from gscodec.sanitise import checked
 
 ENCODERS: dict[Branch, Callable[..., tuple[list[int], list[Stream]]]] = {
     Branch.NATIVE: native.encode_tiles,
@@ -73,14 +75,14 @@ def encode_chunks(
     branch = Branch.LOSSLESS if config.lossless else Branch.NATIVE
     progress("encoding", 0.0)
     dropped: Mapping[str, int] = {}
-    splats_in = len(cloud)
-    options: dict[str, Visibility | None] = {}
+    options: dict[str, Any] = {}
     if branch == Branch.NATIVE:
-        options["visibility"] = _of_usable(visibility, cloud)
-        cloud, dropped = sanitise(cloud, strict=config.strict)
+        keep, dropped = checked(cloud, strict=config.strict)
+        options["visibility"] = _of_usable(visibility, keep)
+        options["kept"] = np.flatnonzero(keep) if dropped else None
     with ThreadPoolExecutor(config.threads or os.cpu_count() or 1) as pool:
         counts, streams = ENCODERS[branch](cloud, config, pool, progress, **options)
-        header = _header(branch, cloud, len(counts))
+        header = _header(branch, cloud, counts)
         records, digests = _decode_again(header, counts, streams, pool, progress)
     streams += [
         _raw(StreamKind.TILES, pack_tiles(records)),
@@ -92,8 +94,8 @@ def encode_chunks(
         name = StreamKind(stream.kind).name
         by_kind[name] = by_kind.get(name, 0) + len(stream.payload)
     report = EncodeReport(
-        splats_in=splats_in,
-        splats=len(cloud),
+        splats_in=len(cloud),
+        splats=sum(counts),
         dropped=dropped,
         lost_properties=tuple(cloud.extras) if branch == Branch.NATIVE else (),
         tiles=len(counts),
@@ -104,17 +106,17 @@ def encode_chunks(
     return chunks, report
 
 
-def _of_usable(visibility: Visibility | None, cloud: GaussianCloud) -> Visibility | None:
+def _of_usable(visibility: Visibility | None, keep: npt.NDArray[np.bool_]) -> Visibility | None:
     if visibility is None:
         return None
-    if len(visibility.weights) != len(cloud):
+    if len(visibility.weights) != len(keep):
         raise BadInputError(
-            "wrong number of weights", field="visibility", found=len(visibility.weights), allowed=len(cloud)
+            "wrong number of weights", field="visibility", found=len(visibility.weights), allowed=len(keep)
         )
-    return replace(visibility, weights=visibility.weights[usable(cloud)[0]])
+    return replace(visibility, weights=visibility.weights[keep])
 
 
-def _header(branch: Branch, cloud: GaussianCloud, tile_count: int) -> Header:
+def _header(branch: Branch, cloud: GaussianCloud, counts: Sequence[int]) -> Header:
     try:
         frame = CoordinateFrame[cloud.meta.coordinate_frame.upper()]
     except KeyError:
@@ -127,8 +129,8 @@ def _header(branch: Branch, cloud: GaussianCloud, tile_count: int) -> Header:
     return Header(
         branch=branch,
         sh_degree=cloud.sh_degree,
-        splat_count=len(cloud),
-        tile_count=tile_count,
+        splat_count=sum(counts),
+        tile_count=len(counts),
         render_mode=RenderMode[cloud.meta.render_mode.upper()],
         coordinate_frame=frame,
     )

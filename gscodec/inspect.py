@@ -14,13 +14,14 @@ from bitstream_spec.layout import VERSION, Branch, Coder, StreamKind
 from gscodec.bitstream.container import Container
 from gscodec.bitstream.entries import Header, Stream
 from gscodec.bitstream.source import Source
-from gscodec.bitstream.tiles import Box, TileRecord
+from gscodec.bitstream.tiles import Box, TileRecord, box_around
 from gscodec.branches.lossless import decode as lossless
 from gscodec.branches.native.meta import unpack_meta
 from gscodec.branches.native.syntax import Params
 from gscodec.config import DecodeLimits
-from gscodec.decoder import read_tiles
+from gscodec.decoder import DECODERS, read_tiles
 from gscodec.errors import CorruptStreamError
+from gscodec.selection import layer_ends
 
 # Nothing is allocated per splat here: a file too large to decode can still be looked at.
 NO_LIMITS = DecodeLimits(max_splats=1 << 64, max_memory=1 << 64)
@@ -64,7 +65,8 @@ def contents(kind: str) -> str:
 class FileInfo:
     """A .gsb file. ``kind_bytes``: stored bytes by the name of the stream kind, HEAD included; they add up to
     ``file_bytes``. ``kind_streams``: how many streams. ``params``: fields of NATIVE_PARAMS, None in a lossless file.
-    ``extras``: name and type of further properties.
+    ``extras``: name and type of further properties. ``layer_ends``: how many bytes from the start hold all tiles up to
+    SH degree 0, 1, ..; one number where SH is not coded by degree. ``tile_ends``: the same of each tile.
     """
 
     file_bytes: int
@@ -75,15 +77,13 @@ class FileInfo:
     comments: tuple[str, ...]
     extras: tuple[tuple[str, str], ...]
     params: Mapping[str, Any] | None
+    layer_ends: tuple[int, ...]
+    tile_ends: tuple[tuple[int, ...], ...]
 
     @property
     def box(self) -> Box | None:
         """The box around all tiles; None without tiles."""
-        if not self.tiles:
-            return None
-        x, y, z = (min(tile.min[axis] for tile in self.tiles) for axis in range(3))
-        far_x, far_y, far_z = (max(tile.max[axis] for tile in self.tiles) for axis in range(3))
-        return (x, y, z), (far_x, far_y, far_z)
+        return box_around(self.tiles)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON. An infinite bound is None: JSON has no word for it."""
@@ -101,9 +101,10 @@ class FileInfo:
             "bits_per_splat": bits_per_splat(self.file_bytes, splats),
             "box": box and {"min": box[0], "max": box[1]},
             "tiles": [
-                {"number": number, "splats": tile.splat_count, "min": tile.min, "max": tile.max}
-                for number, tile in enumerate(self.tiles)
+                {"number": number, "splats": tile.splat_count, "min": tile.min, "max": tile.max, "ends": ends}
+                for number, (tile, ends) in enumerate(zip(self.tiles, self.tile_ends, strict=True))
             ],
+            "layer_ends": self.layer_ends,
             "streams": [
                 {
                     "kind": kind,
@@ -147,7 +148,8 @@ def inspect(source: Source, limits: DecodeLimits = NO_LIMITS, ignore_checksums: 
         params = Params.unpack(_raw(container.read(StreamKind.PARAMS)).payload).values
         meta = container.read(StreamKind.META) if container.find(StreamKind.META) else None
         comments = unpack_meta(meta, header).comments
-    return FileInfo(source.size, header, tiles, sizes, numbers, comments, extras, params)
+    ends = layer_ends(container, DECODERS[header.branch].SH_BANDS)
+    return FileInfo(source.size, header, tiles, sizes, numbers, comments, extras, params, *ends)
 
 
 def _raw(stream: Stream) -> Stream:

@@ -28,17 +28,21 @@ def sanitise(cloud: GaussianCloud, strict: bool = False) -> tuple[GaussianCloud,
 
     Nothing wrong: the same object. ``strict`` raises BadInputError with reasons, counts and the first index instead.
     """
+    keep, counts = checked(cloud, strict)
+    return (cloud.select(keep) if counts else cloud), counts
+
+
+def checked(cloud: GaussianCloud, strict: bool = False) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    """As ``usable``; ``strict`` raises BadInputError if a splat is not."""
     keep, counts = usable(cloud)
-    if not counts:
-        return cloud, {}
-    if strict:
+    if counts and strict:
         raise BadInputError(
             f"unusable splats, the first at index {int(np.argmin(keep))}",
             field="cloud",
             found=", ".join(f"{reason}: {count}" for reason, count in counts.items()),
             allowed="none",
         )
-    return cloud.select(keep), counts
+    return keep, counts
 
 
 def usable(cloud: GaussianCloud) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:

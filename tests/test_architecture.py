@@ -28,6 +28,7 @@ LAYERS = {
     "gscodec.encoder": 3,
     "gscodec.decoder": 3,
     "gscodec.inspect": 3,
+    "gscodec.selection": 3,
     "gscodec.formats": 4,
     "gscodec.scene": 4,
     "gscodec.render": 5,

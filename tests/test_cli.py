@@ -170,7 +170,7 @@ def test_partial_decode_reads_little(tiled: Path, tmp_path: Path, capsys: pytest
     assert len(info["tiles"]) == 4
     out = tmp_path / "part.ply"
     data = run_json(capsys, "gsdec", tiled, "-o", out, "--tiles", "2")
-    assert data["tiles"] == {"decoded": 1, "total": 4}
+    assert data["tiles"] == {"decoded": 1, "asked": 1, "total": 4, "by_sh_degree": {"0": 1}, "verified": 1}
     assert data["file_bytes"] == tiled.stat().st_size
     assert data["bytes_read"] < 0.4 * data["file_bytes"]
     assert data["output"]["splats"] == info["tiles"][2]["splats"] == len(gscodec.read_ply(out))
@@ -308,7 +308,7 @@ def test_existing_output_is_kept(ply: Path, gsb: Path, capsys: pytest.CaptureFix
 
     with monkeypatch.context() as patch:
         patch.setattr(gsenc, "read_ply", never)
-        patch.setattr(gsdec, "decode", never)
+        patch.setattr(gsdec, "ply_chunks_of", never)
         assert "--force" in run_error(capsys, "gsenc", ply, code=3)
         assert "--force" in run_error(capsys, "gsdec", gsb, code=3)
         missing = ply.parent / "no" / "x"

@@ -1,32 +1,56 @@
-"""SH DC: residuals against a prediction."""
+"""SH DC: residuals against the mean of neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from gscodec.transform.dc import LIMIT, decode_residuals, quantise_residuals
+from gscodec.transform.dc import LIMIT, code_dc, decode_dc
+from gscodec.transform.neighbours import (
+    level_starts,
+    neighbour_weights,
+    predict_level,
+    put_ranked,
+    ranked_zeros,
+)
 
 
-def test_decode_is_exact() -> None:
+def splats(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(weights, starts) of splats at random."""
+    points = np.random.default_rng(seed).integers(0, 1000, (count, 3))
+    starts = level_starts(count)
+    return neighbour_weights(points, np.zeros((count, 0), np.int64), starts), starts
+
+
+@pytest.mark.parametrize("count", [1, 130, 600])
+def test_decode_is_exact(count: int) -> None:
     rng = np.random.default_rng(0)
-    residuals = rng.integers(-(2**31), 2**31, 600).astype(np.int32)
-    predicted, steps = rng.integers(-(2**40), 2**40, 600), rng.choice([1, 300, 52429, 1 << 26], 600)
-    slow = [
-        min(max(p + r * s, -(2**40)), 2**40)
-        for p, r, s in zip(predicted.tolist(), residuals.tolist(), steps.tolist(), strict=True)
-    ]
-    assert decode_residuals(residuals, predicted, steps).tolist() == slow
+    residuals = rng.integers(-(2**31), 2**31, count).astype(np.int32)
+    steps = rng.choice([1, 300, 52429, 1 << 26], count)
+    weights, starts = splats(count, 1)
+    ranked, slow = ranked_zeros(count), []
+    for level in range(7, -1, -1):
+        own = slice(starts[7 - level], starts[8 - level])
+        predicted = predict_level(ranked, weights, starts, level)
+        values = [
+            min(max(p + r * s, -(2**40)), 2**40)
+            for p, r, s in zip(predicted.tolist(), residuals[own].tolist(), steps[own].tolist(), strict=True)
+        ]
+        put_ranked(np.array(values, np.int64), level, ranked)
+        slow += values
+    assert decode_dc(residuals, weights, starts, steps).tolist() == slow
 
 
 def test_values_come_back_within_half_a_step() -> None:
     rng = np.random.default_rng(1)
-    values, predicted = rng.normal(0, 2.0**20, 1000), rng.integers(-(2**20), 2**20, 1000)
-    steps = rng.choice([500, 52429], 1000)
-    found = decode_residuals(quantise_residuals(values, predicted, steps), predicted, steps)
-    assert (np.abs(found - values) <= steps / 2).all()
+    values, steps = rng.normal(0, 2.0**20, 1000), rng.choice([500, 52429], 1000)
+    weights, starts = splats(1000, 2)
+    residuals, decoded = code_dc(values, weights, starts, steps)
+    assert decode_dc(residuals, weights, starts, steps).tolist() == decoded.tolist()
+    assert (np.abs(decoded - values) <= steps / 2).all()
 
 
 def test_a_value_beyond_the_limit_is_clipped() -> None:
     values, steps = np.array([3.0 * LIMIT, -3.0 * LIMIT]), np.full(2, 52429, np.int64)
-    found = decode_residuals(quantise_residuals(values, np.zeros(2, np.int64), steps), np.zeros(2, np.int64), steps)
-    assert found.tolist() == [LIMIT, -LIMIT]
+    weights, starts = splats(2, 3)
+    assert code_dc(values, weights, starts, steps)[1].tolist() == [LIMIT, -LIMIT]

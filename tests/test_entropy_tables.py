@@ -61,14 +61,16 @@ def test_normalise_exact_values():
 
 
 def test_derived_arrays():
-    tables = FrequencyTables(np.array([[0, 0, 0], [4, TOTAL - 5, 1], [0, TOTAL, 0]], np.uint16))
-    assert (tables.table_count, tables.alphabet_size) == (3, 3)
-    assert tables.present.tolist() == [False, True, True]
-    assert tables.rows.tolist() == [-1, 0, 1]
-    assert tables.starts[1:].tolist() == [[0, 4, TOTAL - 1], [0, 0, TOTAL]]
-    lookup = tables.lookup.reshape(2, TOTAL)
-    assert lookup[0, [0, 3, 4, TOTAL - 2, TOTAL - 1]].tolist() == [0, 0, 1, 1, 2]
-    assert (lookup[1] == 1).all()
+    rows = [[0, 0, 0], [4, TOTAL - 5, 1], [0, TOTAL, 0], [4, TOTAL - 5, 1]]
+    tables = FrequencyTables(np.array(rows, np.uint16))
+    assert (tables.table_count, tables.alphabet_size) == (4, 3)
+    assert tables.present.tolist() == [False, True, True, True]
+    assert tables.rows.tolist() == [-1, 0, 1, 0]
+    assert tables.starts[1:3].tolist() == [[0, 4, TOTAL - 1], [0, 0, TOTAL]]
+    assert tables.bounds.tolist() == [[0, 4, TOTAL - 1, TOTAL], [0, 0, TOTAL, TOTAL]]
+    assert tables.firsts.shape == (2, TOTAL // 32)
+    assert tables.firsts[0].tolist() == [0] + [1] * (TOTAL // 32 - 1)
+    assert (tables.firsts[1] == 1).all()
 
 
 def test_tables_do_not_change_with_the_array_they_came_from():

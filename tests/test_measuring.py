@@ -40,15 +40,14 @@ def test_a_missing_command_is_a_failure(tmp_path: Path) -> None:
 
 def test_tiled_copies_are_moved_and_not_identical() -> None:
     cloud = random_cloud(500, 1, seed=3)
-    many = tiled(cloud, 1700)
-    assert len(many) == 1700
-    assert np.unique(many.positions, axis=0).shape == (1700, 3)
-    second = many.select(slice(500, 1000))
-    moved = second.positions - many.positions[:500]
-    assert np.abs(moved).max(axis=1).min() > 1.0
+    first, second, third, last = tiled(cloud, 1700)
+    assert [len(part) for part in (first, second, third, last)] == [500, 500, 500, 200]
+    for one, other in ((first, second), (second, third), (third, last)):
+        moved = other.positions - one.positions[: len(other)]
+        assert np.abs(moved).max(axis=1).min() > 1.0
+        assert not np.array_equal(other.sh_dc, one.sh_dc[: len(other)])
     np.testing.assert_allclose(second.sh_dc, cloud.sh_dc, atol=0.06)
-    assert not np.array_equal(second.sh_dc, many.sh_dc[:500])
-    assert np.array_equal(tiled(cloud, 1700).positions, many.positions)
+    assert all(map(np.array_equal, [last.positions], [part.positions for part in tiled(cloud, 1700)][3:]))
 
 
 def test_a_comparison_shows_source_decoded_and_the_amplified_difference(tmp_path: Path) -> None:

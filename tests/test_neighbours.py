@@ -7,7 +7,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gscodec.transform.neighbours import find_neighbours, level_order, level_starts, predict_from_neighbours
+from gscodec.transform.neighbours import (
+    REACH,
+    level_order,
+    level_starts,
+    neighbour_weights,
+    predict_level,
+    put_ranked,
+    ranked_zeros,
+)
 
 
 def level_of(rank: int) -> int:
@@ -48,13 +56,22 @@ def test_weights_and_predictions_are_exact(spread: int) -> None:
     rng = np.random.default_rng(spread)
     n = 300
     points, features = rng.integers(0, spread, (n, 3)), rng.integers(-(2**41), 2**41, (n, 2)) >> rng.integers(25, 42)
-    starts = level_starts(n)
-    places, weights = find_neighbours(points, features, starts)
-    found = [{int(p): int(w) for p, w in zip(*row, strict=True) if w} for row in zip(places, weights, strict=True)]
+    starts, ranks = level_starts(n), level_order(n)
+    place = {int(rank): i for i, rank in enumerate(ranks)}
+    weights = neighbour_weights(points, features, starts)
     slow = slow_weights(points, features)
-    assert found == [{j: w for j, w in row.items() if w} for row in slow]
+    for i, (rank, row) in enumerate(zip(ranks.tolist(), weights.tolist(), strict=True)):
+        others = [rank + o * 2 ** level_of(rank) for o in (-1, 1, -3, 3, -5, 5, -7, 7)]
+        assert {place[other]: w for other, w in zip(others, row, strict=True) if w} == {
+            j: w for j, w in slow[i].items() if w
+        }
     values = rng.integers(-(2**40), 2**40, n)
-    for start, stop in pairwise(starts):
+    ranked = ranked_zeros(n)
+    for level, (start, stop) in zip(range(7, -1, -1), pairwise(starts.tolist()), strict=True):
         expected = [sum(int(values[j]) * w for j, w in slow[i].items()) >> 12 for i in range(start, stop)]
-        assert predict_from_neighbours(values, places, weights, int(start), int(stop)).tolist() == expected
+        assert predict_level(ranked, weights, starts, level).tolist() == expected
         assert all(j < start for i in range(start, stop) for j in slow[i])
+        put_ranked(values[start:stop], level, ranked)
+    assert ranked[REACH : REACH + n].tolist() == [values[place[rank]] for rank in range(n)]
+    assert not ranked[:REACH].any()
+    assert not ranked[REACH + n :].any()

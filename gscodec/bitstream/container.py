@@ -85,28 +85,47 @@ def write_container(header: Header, streams: Iterable[Stream]) -> bytes:
 class Container:
     """An opened .gsb file: ``header``, ``entries`` (the table of contents), and streams on demand.
 
-    ``read`` may be called from several threads at once.
+    ``file_bytes`` is the size of the whole file, ``available`` how many of them may be read. ``read`` may be called
+    from several threads at once.
     """
 
-    def __init__(self, source: Source, header: Header, entries: tuple[TocEntry, ...], ignore_checksums: bool) -> None:
+    def __init__(
+        self,
+        source: Source,
+        header: Header,
+        entries: tuple[TocEntry, ...],
+        file_bytes: int,
+        available: int,
+        ignore_checksums: bool,
+    ) -> None:
         self.source = source
         self.header = header
         self.entries = entries
+        self.file_bytes = file_bytes
+        self.available = available
         self._ignore_checksums = ignore_checksums
         self._index = {(entry.tile, entry.kind): entry for entry in entries}
         self._checked: set[TocEntry] = set()
 
     @classmethod
-    def open(cls, source: Source, limits: DecodeLimits | None = None, ignore_checksums: bool = False) -> Container:
+    def open(
+        cls,
+        source: Source,
+        limits: DecodeLimits | None = None,
+        ignore_checksums: bool = False,
+        max_bytes: int | None = None,
+    ) -> Container:
         """Read and check the head of a file; no stream is read.
 
+        ``max_bytes``: use only so many bytes from the start; a file that was cut behind them is then no error.
         ``ignore_checksums`` is for fuzzing the decoders behind the checksums, and for nothing else.
         Raises BadMagicError, UnsupportedVersionError, UnsupportedFeatureError, CorruptStreamError,
-        LimitExceededError.
+        LimitExceededError; BadInputError if ``max_bytes`` do not hold the head.
         """
         limits = limits or DecodeLimits()
-        prefix = source.read_at(0, min(PREFIX.size, source.size))
-        header_bytes, file_bytes = _check_prefix(prefix, source.size, limits)
+        available = source.size if max_bytes is None else max(min(max_bytes, source.size), 0)
+        prefix = source.read_at(0, min(PREFIX.size, available))
+        header_bytes, file_bytes = _check_prefix(prefix, source.size, limits, max_bytes)
         data = prefix + source.read_at(PREFIX.size, header_bytes - PREFIX.size)
         crc_at = header_bytes - HEADER_CRC_BYTES
         stored = struct.unpack_from("<I", data, crc_at)[0]
@@ -116,11 +135,20 @@ class Container:
         _check_counts(header, stream_count, header_bytes, limits)
         entries = unpack_toc(data, stream_count, header.tile_count, file_bytes)
         _check_memory(entries, limits)
-        return cls(source, header, entries, ignore_checksums)
+        return cls(source, header, entries, file_bytes, available, ignore_checksums)
 
     def find(self, kind: int, tile: int | None = None) -> TocEntry | None:
         """The entry of a stream, or None; ``tile`` None means the stream of the whole file."""
         return self._index.get((tile, kind))
+
+    def complete(self, entry: TocEntry) -> bool:
+        """Whether all bytes of a stream are available."""
+        return entry.end <= self.available
+
+    @property
+    def header_bytes(self) -> int:
+        """Size of the head."""
+        return header_size(len(self.entries))
 
     def read(self, kind: int, tile: int | None = None) -> Stream:
         """One stream, its checksum verified.
@@ -132,6 +160,8 @@ class Container:
             raise CorruptStreamError("a needed stream is missing", field="kind, tile", found=(int(kind), tile))
         if not entry.known:
             raise UnsupportedFeatureError("a stream of unknown kind", field="kind", found=entry.kind)
+        if not self.complete(entry):
+            raise CorruptStreamError(f"{entry.name} is cut", field="end", found=entry.end, allowed=self.available)
         payload = self.source.read_at(entry.offset, entry.length)
         self._check(entry, zlib.crc32(payload))
         return Stream(entry.kind, Coder(entry.coder), payload, entry.raw_length, entry.tile, entry.critical)
@@ -157,7 +187,12 @@ class Container:
         self._checked.add(entry)
 
 
-def _check_prefix(prefix: bytes, size: int, limits: DecodeLimits) -> tuple[int, int]:
+def too_few_bytes(max_bytes: int, needed: int) -> BadInputError:
+    """The error for a ``max_bytes`` that leaves nothing to decode."""
+    return BadInputError("too few bytes to decode anything", field="max_bytes", found=max_bytes, allowed=f">= {needed}")
+
+
+def _check_prefix(prefix: bytes, size: int, limits: DecodeLimits, max_bytes: int | None) -> tuple[int, int]:
     """header_bytes and file_bytes, after magic and version: a file of another version may mean anything by them."""
     if not prefix.startswith(MAGIC[: len(prefix)]):
         if prefix.startswith(_DAMAGED_STARTS):
@@ -177,13 +212,16 @@ def _check_prefix(prefix: bytes, size: int, limits: DecodeLimits) -> tuple[int, 
                 allowed="{}.{}".format(*VERSION),
                 offset=version_at,
             )
+    cut = max_bytes is not None and max_bytes <= size
     if len(prefix) < PREFIX.size:
+        if max_bytes is not None and cut:
+            raise too_few_bytes(max_bytes, header_size(0))
         raise CorruptStreamError(
             "the file ends inside its prefix", field="file size", found=size, allowed=f">= {header_size(0)}"
         )
     values = PREFIX.unpack(prefix)
     header_bytes, file_bytes = int(values["header_bytes"]), int(values["file_bytes"])
-    if file_bytes != size:
+    if size > file_bytes or (size < file_bytes and not cut):
         what = "truncated" if size < file_bytes else "followed by foreign bytes"
         at = PREFIX.offsets["file_bytes"]
         raise CorruptStreamError(f"the file is {what}", field="file_bytes", found=file_bytes, allowed=size, offset=at)
@@ -194,6 +232,8 @@ def _check_prefix(prefix: bytes, size: int, limits: DecodeLimits) -> tuple[int, 
         )
     if header_bytes > limits.max_header_bytes:
         raise _exceeded("header_bytes", header_bytes, "max_header_bytes", limits.max_header_bytes)
+    if max_bytes is not None and max_bytes < header_bytes:
+        raise too_few_bytes(max_bytes, header_bytes)
     return header_bytes, file_bytes
 
 

@@ -71,6 +71,11 @@ class TocEntry:
     crc32: int
 
     @property
+    def end(self) -> int:
+        """Offset of the first byte behind the stream."""
+        return self.offset + self.length
+
+    @property
     def known(self) -> bool:
         """False for an ancillary stream of a kind that this version skips."""
         return self.kind in _KINDS

@@ -82,6 +82,15 @@ def tiles_in_box(tiles: Sequence[TileRecord], box: Box) -> list[int]:
     ]
 
 
+def box_around(tiles: Sequence[TileRecord]) -> Box | None:
+    """The box around all tiles; None without tiles."""
+    if not tiles:
+        return None
+    x, y, z = (min(tile.min[axis] for tile in tiles) for axis in range(3))
+    far_x, far_y, far_z = (max(tile.max[axis] for tile in tiles) for axis in range(3))
+    return (x, y, z), (far_x, far_y, far_z)
+
+
 def _check_box(box: Box, what: str, error: type[BadInputError] | type[CorruptStreamError]) -> None:
     low, high = box
     if len(low) != 3 or len(high) != 3 or not all(a <= b for a, b in zip(low, high, strict=True)):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +26,23 @@ from gscodec.cli.common import (
 )
 from gscodec.cli.progress import Progress
 from gscodec.cli.region import add_region_options, chosen_tiles, join_negative_box, no_splats
+from gscodec.cloud import GaussianCloud
 from gscodec.config import DecodeLimits
-from gscodec.decoder import decode
-from gscodec.formats.ply import ply_chunks
-from gscodec.inspect import inspect
+from gscodec.decoder import Decoder
+from gscodec.formats.ply import ply_chunks_of
 
 _EXAMPLES = """\
   gsdec scene.gsb                        write scene.ply, all checksums and digests verified
   gsdec scene.gsb -o part.ply --box -1,-1,0,1,1,2
                                          only the splats in a box, x,y,z,X,Y,Z in world units
   gsdec scene.gsb -o part.ply --tiles 0,3-5
+  gsdec scene.gsb -o plain.ply --sh-degree 0
+                                         without view-dependent colour
+  gsdec cut.gsb -o first.ply --max-bytes 5000000
+                                         what the first bytes hold; the file may end behind them
 
-With --box or --tiles only the bytes of the tiles concerned are read."""
+With --box, --tiles or --sh-degree only the bytes concerned are read. Tiles are written one by one: what goes to a pipe
+is verified tile by tile, a file appears when all of it is."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +50,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("input", metavar="in.gsb")
     add_conversion_options(parser, 'output file (default: the input\'s name with .ply; "-": stdout)')
     add_region_options(parser)
+    parser.add_argument(
+        "--sh-degree", type=int, choices=range(5), metavar="D", help="SH no further than degree D, 0..4"
+    )
+    parser.add_argument(
+        "--max-bytes",
+        type=byte_size,
+        metavar="BYTES",
+        help="use only the first BYTES of the file, which may have been cut behind them (see gsinfo)",
+    )
     limits = DecodeLimits()
     parser.add_argument(
         "--max-splats",
@@ -68,40 +85,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _work(args: argparse.Namespace) -> Summary:
     limits = DecodeLimits(max_splats=args.max_splats, max_memory=args.max_memory)
-    with FileSource(args.input) as source:
-        info = inspect(source, limits, args.ignore_checksums)
     output = args.output or str(Path(args.input).with_suffix(".ply"))
-    check_output(args, output)
-    tiles = chosen_tiles(info, args)
-
-    seconds: dict[str, float] = {}
     with Progress("gsdec", enabled=not args.quiet) as progress, FileSource(args.input) as source:
+        decoder = Decoder(source, limits, args.max_bytes, args.ignore_checksums)
+        check_output(args, output)
+        selection = decoder.select(chosen_tiles(args, len(decoder.records)), args.box, args.sh_degree)
         start = time.perf_counter()
-        cloud = decode(
-            source,
-            tiles=tiles,
-            box=args.box,
-            limits=limits,
-            threads=args.threads,
-            progress=progress,
-            ignore_checksums=args.ignore_checksums,
-        )
-        if args.box is not None and not len(cloud):
-            raise no_splats(args.box, info)
-        seconds["decode"] = time.perf_counter() - start
-        start = time.perf_counter()
-        size = write(output, ply_chunks(cloud), cloud.nbytes, args.force, progress)
-        seconds["write"] = time.perf_counter() - start
-    total = len(info.tiles)
+        parts: Iterable[GaussianCloud] = decoder.decode_tiles(selection, args.threads)
+        count = decoder.splat_count(selection)
+        if args.box is not None:  # how many splats lie in it, the PLY says before the first of them
+            parts = list(decoder.decode_tiles(selection, args.threads, progress))
+            count = sum(len(part) for part in parts)
+            if not count:
+                raise no_splats(args.box, decoder.records)
+        pattern = decoder.pattern(selection)
+        floats = replace(decoder.header, splat_count=count, sh_degree=pattern.sh_degree).decoded_bytes
+        with contextlib.closing(ply_chunks_of(pattern, count, parts)) as chunks:
+            size = write(output, chunks, floats, args.force, progress)
+        seconds = time.perf_counter() - start
+    degrees = Counter(selection.degrees.values())
     data = {
-        "input": {"file": args.input, "bytes": info.file_bytes, "splats": info.header.splat_count},
-        "branch": info.header.branch.name.lower(),
-        "tiles": {"decoded": total if tiles is None else len(tiles), "total": total},
+        "input": {"file": args.input, "bytes": source.size, "splats": decoder.header.splat_count},
+        "branch": decoder.header.branch.name.lower(),
+        "tiles": {
+            "decoded": len(selection.degrees),
+            "asked": selection.asked,
+            "total": len(decoder.records),
+            "by_sh_degree": {degree: degrees[degree] for degree in sorted(degrees)},
+            "verified": decoder.verified(selection),
+        },
         "bytes_read": source.bytes_read,
-        "file_bytes": info.file_bytes,
+        "file_bytes": decoder.container.file_bytes,
         "digests": "ignored" if args.ignore_checksums else "verified",
-        "output": {"file": output, "bytes": size, "splats": len(cloud), "sh_degree": cloud.sh_degree},
-        "seconds": seconds,
+        "output": {"file": output, "bytes": size, "splats": count, "sh_degree": pattern.sh_degree},
+        "seconds": {"decode": seconds},
     }
     return Summary(_lines(data), data, to_stderr=output in STDOUT)
 
@@ -110,16 +127,34 @@ def _lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     source, output, tiles = data["input"], data["output"], data["tiles"]
     word = "tile" if tiles["total"] == 1 else "tiles"
     share = f"{100 * data['bytes_read'] / data['file_bytes']:.1f} %"
-    checked = "checksums of all bytes read; SHA-256 digest of each decoded tile equals the encoder's"
-    return [
+    lines = [
         ("input", source["file"]),
-        ("", f"{source['bytes']:,} bytes, {data['branch']}, {source['splats']:,} splats in {tiles['total']:,} {word}"),
+        ("", f"{data['file_bytes']:,} bytes, {data['branch']}, {source['splats']:,} splats in "
+         f"{tiles['total']:,} {word}"),
         ("read", f"{data['bytes_read']:,} bytes ({share}), {tiles['decoded']:,} of {tiles['total']:,} {word}"),
-        ("verified", checked if data["digests"] == "verified" else "nothing"),
+    ]  # fmt: skip
+    if tiles["decoded"] < tiles["asked"]:
+        lines.append(("", f"{tiles['asked'] - tiles['decoded']:,} tiles asked for lie behind the bytes used"))
+    if len(tiles["by_sh_degree"]) > 1:
+        known = (f"{degree} in {number:,}" for degree, number in tiles["by_sh_degree"].items())
+        lines.append(("", f"tiles by SH degree: {', '.join(known)}; zero beyond"))
+    return [
+        *lines,
+        ("verified", _verified(data)),
         ("output", output["file"]),
         ("", f"{output['bytes']:,} bytes, {output['splats']:,} splats, SH degree {output['sh_degree']}"),
-        ("time", ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in data["seconds"].items())),
+        ("time", f"{data['seconds']['decode']:.2f} s"),
     ]
+
+
+def _verified(data: Mapping[str, Any]) -> str:
+    tiles = data["tiles"]
+    if data["digests"] == "ignored":
+        return "nothing"
+    if tiles["verified"] == tiles["decoded"]:
+        return "checksums of all bytes read; SHA-256 digest of each decoded tile equals the encoder's"
+    compared = f"SHA-256 digests of {tiles['verified']:,} of {tiles['decoded']:,} decoded tiles"
+    return f"checksums of all bytes read; {compared}: the others lack SH degrees"
 
 
 if __name__ == "__main__":

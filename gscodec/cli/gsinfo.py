@@ -59,9 +59,21 @@ def _lines(args: argparse.Namespace, info: FileInfo) -> list[tuple[str, str]]:
     if len(info.comments) > len(shown):
         lines.append(("", f"and {len(info.comments) - len(shown):,} more comments, all of them with --json"))
     lines += stream_lines(info.kind_bytes, header.splat_count)
+    lines += _layer_lines(info)
     lines += _tile_lines(args, info)
     lines.append(("verified", "checksums of all that is shown here; gsdec verifies the whole file"))
     return lines
+
+
+def _layer_lines(info: FileInfo) -> list[tuple[str, str]]:
+    """How much of the file, from its start, gsdec --max-bytes needs for what."""
+    first = min((ends[0] for ends in info.tile_ends), default=info.layer_ends[0])
+    rows = [("first tile", first)]
+    if len(info.layer_ends) > 1:
+        rows += [(f"all tiles, SH degree {degree}", end) for degree, end in enumerate(info.layer_ends)]
+    wide, digits = max(len(what) for what, _ in rows), len(f"{info.file_bytes:,}")
+    lines = [f"{what:<{wide}}  {end:>{digits},} bytes  {100 * end / info.file_bytes:5.1f} %" for what, end in rows]
+    return [("" if number else "prefix", text) for number, text in enumerate(lines)]
 
 
 def _tile_lines(args: argparse.Namespace, info: FileInfo) -> list[tuple[str, str]]:

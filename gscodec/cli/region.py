@@ -6,9 +6,8 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 
-from gscodec.bitstream.tiles import Box, tiles_in_box
+from gscodec.bitstream.tiles import Box, TileRecord, box_around
 from gscodec.errors import BadInputError
-from gscodec.inspect import FileInfo
 
 
 def add_region_options(parser: argparse.ArgumentParser) -> None:
@@ -17,18 +16,14 @@ def add_region_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--box", type=box_of, metavar="x,y,z,X,Y,Z", help="only splats with positions in this box")
 
 
-def chosen_tiles(info: FileInfo, args: argparse.Namespace) -> list[int] | None:
-    """Numbers of the tiles that --tiles and --box ask for; None: all. Raises BadInputError."""
+def chosen_tiles(args: argparse.Namespace, total: int) -> list[int] | None:
+    """Numbers of the tiles that --tiles names of ``total``; None: all. Raises BadInputError."""
     if args.tiles is None:
-        return None if args.box is None else tiles_in_box(info.tiles, args.box)
+        return None
     for _, last in args.tiles:  # before a range is written out, which may be of any length
-        if last >= len(info.tiles):
-            raise BadInputError("no such tile", field="tiles", found=last, allowed=f"0..{len(info.tiles) - 1}")
-    chosen = [number for first, last in args.tiles for number in range(first, last + 1)]
-    if args.box is None:
-        return chosen
-    hit = set(tiles_in_box(info.tiles, args.box))
-    return [number for number in chosen if number in hit]
+        if last >= total:
+            raise BadInputError("no such tile", field="tiles", found=last, allowed=f"0..{total - 1}")
+    return [number for first, last in args.tiles for number in range(first, last + 1)]
 
 
 def tile_ranges(text: str) -> list[tuple[int, int]]:
@@ -59,13 +54,12 @@ def join_negative_box(argv: Sequence[str]) -> Iterator[str]:
         yield word if after is None else f"--box={after}"
 
 
-def no_splats(box: Box, info: FileInfo) -> BadInputError:
+def no_splats(box: Box, records: Sequence[TileRecord]) -> BadInputError:
     """The error for a box in which no splat lies."""
-    if info.box is None:
+    around = box_around(records)
+    if around is None:
         return BadInputError("the file has no splats", field="box", found=_text(box))
-    return BadInputError(
-        "no splat lies in the box", field="box", found=_text(box), allowed=f"part of {_text(info.box)}"
-    )
+    return BadInputError("no splat lies in the box", field="box", found=_text(box), allowed=f"part of {_text(around)}")
 
 
 def _text(box: Box) -> str:

@@ -6,17 +6,27 @@ filled with zeros.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
 
-from gscodec.entropy.arrays import U8, U32, check_below, check_lengths, vector
+from gscodec.entropy.arrays import U8, U32, U64, check_below, check_lengths, vector
 from gscodec.errors import CorruptStreamError
 
 MAX_WIDTH = 32
 
-_0, _1, _5, _31, _32 = (np.uint64(i) for i in (0, 1, 5, 31, 32))
+_0, _1, _2, _5, _31, _32 = (np.uint64(i) for i in (0, 1, 2, 5, 31, 32))
+
+
+class BitCursor(NamedTuple):
+    """What kernels read from: words uint32[m], two of them behind the string.
+
+    ``state`` uint64[2]: bits taken, bits there.
+    """
+
+    words: U32
+    state: U64
 
 
 def pack_bits(numbers: U32, nbits: U8) -> bytes:
@@ -37,30 +47,35 @@ class BitReader:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._bits = 8 * len(data)
-        self._position = 0
-        padded = data + bytes(-len(data) % 4)
-        self._words = np.frombuffer(padded, "<u4").astype(np.uint32, copy=False)
+        padded = data + bytes(-len(data) % 4 + 8)  # so that any number lies in two words
+        words = np.frombuffer(padded, "<u4").astype(np.uint32, copy=False)
+        self.cursor = BitCursor(words, np.array([0, 8 * len(data)], np.uint64))
 
     def read(self, nbits: U8) -> U32:
         """The next n numbers, uint32[n], of nbits[i] (0..32, uint8[n]) bits. Raises CorruptStreamError."""
         nbits = vector(nbits, "nbits", np.uint8)
         check_below(nbits, "nbits", MAX_WIDTH + 1)
-        wanted = self._position + int(nbits.sum(dtype=np.int64))
-        if wanted > self._bits:
-            raise CorruptStreamError("bits run out", field="bits", found=self._bits, allowed=f">= {wanted}")
+        begin = np.uint64(self.cursor.state[0])
+        self.cursor.state[0] += np.uint64(nbits.sum(dtype=np.int64))
+        self.check()
         numbers = np.empty(len(nbits), np.uint32)
-        _read(self._words, np.uint64(self._position), nbits, numbers)
-        self._position = wanted
+        _read(self.cursor.words, begin, nbits, numbers)
         return numbers
+
+    def check(self) -> None:
+        """Raises CorruptStreamError if a kernel took more bits than there are."""
+        taken, there = self.cursor.state.tolist()
+        if taken > there:
+            raise CorruptStreamError("bits run out", field="bits", found=there, allowed=f">= {taken}")
 
     def finish(self) -> None:
         """Check that only the padding of the last byte is left, all zero. Raises CorruptStreamError."""
-        left = self._bits - self._position
+        position, end = self.cursor.state.tolist()
+        left = end - position
         if left >= 8:
             raise CorruptStreamError("bits left over", field="bits", found=left, allowed="< 8")
-        if left and int(self._words[self._position // 32]) >> (self._position % 32):
-            raise CorruptStreamError("padding is not zero", field="bits", offset=self._position // 8)
+        if left and int(self.cursor.words[position // 32]) >> (position % 32):
+            raise CorruptStreamError("padding is not zero", field="bits", offset=position // 8)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -95,3 +110,16 @@ def _read(words: U32, begin: Any, nbits: U8, numbers: U32) -> None:
         numbers[i] = np.uint32(pending & ((_1 << width) - _1))
         pending >>= width
         held -= width
+
+
+@nb.njit(forceinline=True)
+def next_bits(words: U32, state: U64, width: Any) -> Any:
+    """The next number of ``width`` uint64 bits, at most 32, as int64. For kernels; arrays of a BitCursor.
+
+    Where bits run out it gives any number and counts on (see ``BitReader.check``).
+    """
+    begin = state[0]
+    state[0] = begin + width
+    at = min(begin >> _5, np.uint64(len(words)) - _2)
+    both = np.uint64(words[at]) | np.uint64(words[at + _1]) << _32
+    return np.int64((both >> (begin & _31)) & ((_1 << width) - _1))

@@ -6,17 +6,26 @@ Payload: uint32 little-endian length of the rANS part, the rANS part (tokens of 
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numba as nb
 import numpy as np
 
-from gscodec.entropy.arrays import I64, U8, U16, U32, check_below, check_lengths, frozen, vector
-from gscodec.entropy.bits import BitReader, pack_bits
-from gscodec.entropy.rans import RansDecoder, encode
+from gscodec.entropy.arrays import I64, U8, U16, U32, U64, check_below, check_lengths, frozen, vector
+from gscodec.entropy.bits import BitCursor, BitReader, next_bits, pack_bits
+from gscodec.entropy.rans import RansCursor, RansDecoder, encode
 from gscodec.entropy.tables import FrequencyTables
 from gscodec.entropy.tokens import ALPHABET, DIRECT, EXTRA_BITS, join, split
 from gscodec.errors import BadInputError, CorruptStreamError
 
 LENGTH_BYTES = 4
+
+
+class PlaneCursor(NamedTuple):
+    """The place of a kernel in both parts."""
+
+    rans: RansCursor
+    bits: BitCursor
 
 
 class PlaneWriter:
@@ -105,6 +114,23 @@ class PlaneReader:
         """Check that nothing is left of either part. Raises CorruptStreamError."""
         self._rans.finish()
         self._bits.finish()
+
+    @property
+    def cursor(self) -> PlaneCursor:
+        """For kernels that take values one by one (``next_symbol``, ``with_extra_bits``), before or after planes."""
+        return PlaneCursor(self._rans.cursor, self._bits.cursor)
+
+    def check(self, absent: int = -1) -> None:
+        """After a kernel: raises CorruptStreamError if it took more than there is, or met a context without a table."""
+        self._bits.check()
+        self._rans.check(absent)
+
+
+@nb.njit(forceinline=True)
+def with_extra_bits(token: Any, words: U32, state: U64) -> Any:
+    """The value int64 of a token int64 not below DIRECT, from the arrays of ``PlaneCursor.bits``. For kernels."""
+    width = 3 + ((token - DIRECT) >> 1)
+    return (2 | (token & 1)) << width | next_bits(words, state, np.uint64(width))
 
 
 @nb.njit(cache=True, nogil=True)

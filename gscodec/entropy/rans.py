@@ -10,19 +10,19 @@ Payload: four little-endian uint32 states (lane 0..3), then little-endian uint16
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
 
-from gscodec.entropy.arrays import U8, U16, U32, U64, check_below, check_lengths, vector
-from gscodec.entropy.tables import PRECISION_BITS, RECIPROCAL_SHIFT, TOTAL, FrequencyTables
+from gscodec.entropy.arrays import I32, U8, U16, U32, U64, check_below, check_lengths, vector
+from gscodec.entropy.tables import BUCKET_BITS, PRECISION_BITS, RECIPROCAL_SHIFT, TOTAL, FrequencyTables
 from gscodec.errors import BadInputError, CorruptStreamError
 
 LANES = 4
 STATE_LOW = 1 << 16
 HEADER_BYTES = 4 * LANES
+WORDS_TAKEN = 5  # its place in RansCursor.state
 
 # Kernels count in uint64 throughout: numba turns int64 with uint64 into float64, and an unsigned index
 # needs no test for wrapping round to the end.
@@ -34,7 +34,22 @@ _SLOT = np.uint64(TOTAL - 1)
 _SHIFT = np.uint64(RECIPROCAL_SHIFT)
 _HALF = np.uint64(16)
 _MASK = np.uint64(0xFFFF)
-_0, _1, _2, _3, _4 = (np.uint64(i) for i in range(5))
+_BUCKET_BITS = np.uint64(BUCKET_BITS)
+_0, _1, _2, _3, _4, _5 = (np.uint64(i) for i in range(6))
+
+
+class RansCursor(NamedTuple):
+    """What kernels decode from: the arrays of FrequencyTables, words uint16[m + 1], the last one
+    no part of the payload, and the place in them.
+
+    ``state`` uint64[6]: the four lanes, symbols taken, words taken.
+    """
+
+    rows: I32
+    bounds: U16
+    firsts: U8
+    words: U16
+    state: U64
 
 
 def encode(symbols: U8, contexts: U16, tables: FrequencyTables) -> bytes:
@@ -75,14 +90,12 @@ class RansDecoder:
                 "bad rANS length", field="rans", found=len(data), allowed=f"even, >= {HEADER_BYTES} bytes"
             )
         self._tables = tables
-        self._states = np.frombuffer(data, "<u4", LANES).astype(np.uint64)
-        self._words = np.frombuffer(data, "<u2", offset=HEADER_BYTES).astype(np.uint16, copy=False)
-        self._position = 0  # words taken
-        self._lane = 0  # of the next symbol
-        if int(self._states.min()) < STATE_LOW:
-            raise CorruptStreamError(
-                "bad rANS state", field="rans", found=int(self._states.min()), allowed=f">= {STATE_LOW}"
-            )
+        lanes = np.frombuffer(data, "<u4", LANES)
+        if int(lanes.min()) < STATE_LOW:
+            raise CorruptStreamError("bad rANS state", field="rans", found=int(lanes.min()), allowed=f">= {STATE_LOW}")
+        words = np.frombuffer(data + b"\0\0", "<u2", offset=HEADER_BYTES).astype(np.uint16, copy=False)
+        state = np.concatenate([lanes, [0, 0]]).astype(np.uint64)
+        self.cursor = RansCursor(tables.rows, tables.bounds, tables.firsts, words, state)
 
     def decode(self, contexts: U16) -> U8:
         """The next n symbols, uint8[n], for contexts uint16[n]. Raises CorruptStreamError."""
@@ -97,28 +110,26 @@ class RansDecoder:
                 found=int(contexts.max()),
                 allowed=f"< {self._tables.table_count}",
             )
-        t = self._tables
-        alphabet, lane, begin = np.uint64(t.alphabet_size), np.uint64(self._lane), np.uint64(self._position)
-        done, position = _decode(
-            contexts, t.rows, t.lookup, t.packed, alphabet, self._words, begin, self._states, lane, out
-        )
-        if done < len(contexts):
-            if t.rows[contexts[done]] < 0:
-                raise CorruptStreamError("context without a table", field="contexts", found=int(contexts[done]))
-            raise CorruptStreamError("rANS words run out", field="rans", found=len(self._words), allowed="more words")
-        self._position = int(position)
-        self._lane = (self._lane + len(contexts)) % LANES
+        done = int(_decode(contexts, self.cursor, out))
+        self.check(int(contexts[done]) if done < len(contexts) else -1)
         return out
+
+    def check(self, absent: int = -1) -> None:
+        """Raises CorruptStreamError if a kernel took more words than there are, or met a context without a table."""
+        taken, stock = int(self.cursor.state[WORDS_TAKEN]), len(self.cursor.words) - 1
+        if taken > stock:
+            raise CorruptStreamError("rANS words run out", field="rans", found=stock, allowed=f">= {taken} words")
+        if absent >= 0:
+            raise CorruptStreamError("context without a table", field="contexts", found=absent)
 
     def finish(self) -> None:
         """Check that the payload ends here: no words left and every lane at 2**16. Raises CorruptStreamError."""
-        left = len(self._words) - self._position
+        lanes, taken = self.cursor.state[:LANES], int(self.cursor.state[WORDS_TAKEN])
+        left = len(self.cursor.words) - 1 - taken
         if left:
             raise CorruptStreamError("rANS words left over", field="rans", found=left, allowed=0)
-        if np.any(self._states != _LOW):
-            raise CorruptStreamError(
-                "wrong final rANS states", field="rans", found=self._states.tolist(), allowed=STATE_LOW
-            )
+        if np.any(lanes != _LOW):
+            raise CorruptStreamError("wrong final rANS states", field="rans", found=lanes.tolist(), allowed=STATE_LOW)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -156,7 +167,7 @@ def _encode(
     return np.int64(position)
 
 
-@nb.njit(inline="always")
+@nb.njit(forceinline=True)
 def _push(x: Any, entry: Any, reciprocal: Any, words: U16, position: Any) -> Any:
     """One symbol onto state x: x = (x // f) * 2**14 + start + x % f, after moving out a word if need be."""
     freq = np.uint64(entry) & _MASK
@@ -169,64 +180,70 @@ def _push(x: Any, entry: Any, reciprocal: Any, words: U16, position: Any) -> Any
 
 
 @nb.njit(cache=True, nogil=True)
-def _decode(
-    contexts: U16,
-    rows: npt.NDArray[np.int32],
-    lookup: U8,
-    packed: U32,
-    alphabet: Any,
-    words: U16,
-    position: Any,
-    states: U64,
-    lane: Any,
-    out: U8,
-) -> tuple[np.int64, np.int64]:
-    """Returns (symbols decoded, words taken); fewer symbols than contexts: no table or no word for the next.
+def _decode(contexts: U16, cursor: RansCursor, out: U8) -> np.int64:
+    """Returns how many symbols it decoded; fewer than there are contexts: no table for the next.
 
-    The caller has checked that contexts are below len(rows). Slots are below 2**14 and the look-up holds
-    symbols of the alphabet only, so words are all that can run out: the fast loop wants four in stock.
+    The caller has checked that contexts are below len(rows). Slots are below 2**14 and the bounds end with that, so
+    words are all that can run out: the fast loop wants four in stock.
     """
-    n, stock = np.uint64(len(contexts)), np.uint64(len(words))
-    x0, x1, x2, x3 = states[lane], states[lane + _1 & _3], states[lane + _2 & _3], states[lane + _3 & _3]
+    rows, bounds, firsts, words, state = cursor
+    n, stock, lane, position = np.uint64(len(contexts)), np.uint64(len(words)) - _1, state[_4] & _3, state[_5]
+    x0, x1, x2, x3 = state[lane], state[lane + _1 & _3], state[lane + _2 & _3], state[lane + _3 & _3]
     i = _0
     while i + _4 <= n and position + _4 <= stock:
-        c0, c1, c2, c3 = contexts[i], contexts[i + _1], contexts[i + _2], contexts[i + _3]
-        r0, r1, r2, r3 = rows[c0], rows[c1], rows[c2], rows[c3]
+        r0, r1 = rows[contexts[i]], rows[contexts[i + _1]]
+        r2, r3 = rows[contexts[i + _2]], rows[contexts[i + _3]]
         if (r0 | r1 | r2 | r3) < 0:
             break
-        out[i], x0, position = _pop(x0, c0, r0, lookup, packed, alphabet, words, position)
-        out[i + _1], x1, position = _pop(x1, c1, r1, lookup, packed, alphabet, words, position)
-        out[i + _2], x2, position = _pop(x2, c2, r2, lookup, packed, alphabet, words, position)
-        out[i + _3], x3, position = _pop(x3, c3, r3, lookup, packed, alphabet, words, position)
+        out[i], x0, position = _pop(x0, r0, bounds, firsts, words, position)
+        out[i + _1], x1, position = _pop(x1, r1, bounds, firsts, words, position)
+        out[i + _2], x2, position = _pop(x2, r2, bounds, firsts, words, position)
+        out[i + _3], x3, position = _pop(x3, r3, bounds, firsts, words, position)
         i += _4
-    states[lane], states[lane + _1 & _3], states[lane + _2 & _3], states[lane + _3 & _3] = x0, x1, x2, x3
-    while i < n:
-        row = rows[contexts[i]]
-        if row < 0:
-            break
-        x = states[lane + i & _3]
-        slot = x & _SLOT
-        symbol = lookup[np.uint64(row) << _BITS | slot]
-        entry = np.uint64(packed[np.uint64(contexts[i]) * alphabet + np.uint64(symbol)])
-        x = (entry & _MASK) * (x >> _BITS) + slot - (entry >> _HALF)
-        if x < _LOW:
-            if position == stock:
-                break
-            x = x << _HALF | np.uint64(words[position])
-            position += _1
-        states[lane + i & _3] = x
-        out[i] = symbol
+    state[lane], state[lane + _1 & _3], state[lane + _2 & _3], state[lane + _3 & _3] = x0, x1, x2, x3
+    state[_4] += i
+    state[_5] = position
+    while i < n and rows[contexts[i]] >= 0:
+        out[i] = next_symbol(rows[contexts[i]], bounds, firsts, words, state)
         i += _1
-    return np.int64(i), np.int64(position)
+    return np.int64(i)
 
 
-@nb.njit(inline="always")
-def _pop(x: Any, context: Any, row: Any, lookup: U8, packed: U32, alphabet: Any, words: U16, position: Any) -> Any:
+@nb.njit(forceinline=True)
+def next_symbol(row: Any, bounds: U16, firsts: U8, words: U16, state: U64) -> Any:
+    """The next symbol as int64, with the table in ``row``, which must be there. For kernels; see ``RansDecoder.check``.
+
+    Without any word left it goes on with zeros and counts what it lacks. Takes the arrays of a RansCursor one by one,
+    and has one way out: numba would count references else.
+    """
+    lane, position = state[_4] & _3, state[_5]
+    symbol, x = _split(state[lane], row, bounds, firsts)
+    word = np.uint64(words[min(position, np.uint64(len(words)) - _1)])
+    low = np.uint64(x < _LOW)
+    state[lane] = (x << (low * _HALF)) | (word & (_0 - low))
+    state[_4] += _1
+    state[_5] = position + low
+    return np.int64(symbol)
+
+
+@nb.njit(forceinline=True)
+def _pop(x: Any, row: Any, bounds: U16, firsts: U8, words: U16, position: Any) -> Any:
     """One symbol off state x, with a word in stock; without a branch, as renormalising is unpredictable."""
-    slot = x & _SLOT
-    symbol = lookup[np.uint64(row) << _BITS | slot]
-    entry = np.uint64(packed[np.uint64(context) * alphabet + np.uint64(symbol)])
-    x = (entry & _MASK) * (x >> _BITS) + slot - (entry >> _HALF)
+    symbol, x = _split(x, row, bounds, firsts)
     word = np.uint64(words[position])
     low = np.uint64(x < _LOW)
     return symbol, (x << (low * _HALF)) | (word & (_0 - low)), position + low
+
+
+@nb.njit(forceinline=True)
+def _split(x: Any, row: Any, bounds: U16, firsts: U8) -> Any:
+    """(symbol, what is left of state x before it takes a word)."""
+    slot = x & _SLOT
+    table = np.uint64(row)
+    symbol = np.uint64(firsts[table, slot >> _BUCKET_BITS])
+    end = np.uint64(bounds[table, symbol + _1])
+    while end <= slot:
+        symbol += _1
+        end = np.uint64(bounds[table, symbol + _1])
+    start = np.uint64(bounds[table, symbol])
+    return symbol, (end - start) * (x >> _BITS) + slot - start

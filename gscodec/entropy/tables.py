@@ -21,6 +21,8 @@ PRECISION_BITS = 14
 TOTAL = 1 << PRECISION_BITS  # what the frequencies of a present table sum to
 MAX_ALPHABET = 256  # symbols are bytes
 MAX_TABLES = 1 << 16  # contexts are uint16
+BUCKET_BITS = 5  # of a slot within its bucket: what decoding looks up stays small enough for the caches
+BUCKETS = TOTAL >> BUCKET_BITS
 RECIPROCAL_SHIFT = 46  # see FrequencyTables.reciprocals
 
 
@@ -86,17 +88,34 @@ class FrequencyTables:
         return frozen(np.where(self.freqs.ravel() > 0, m, np.uint64(0)))
 
     @cached_property
+    def _distinct(self) -> tuple[U16, npt.NDArray[np.int32]]:
+        """The D different present tables uint16[D, A], and for each of the T tables which one it is, -1 if absent."""
+        numbers: dict[bytes, int] = {}
+        rows = np.full(self.table_count, -1, np.int32)
+        for t in np.flatnonzero(self.present):
+            rows[t] = numbers.setdefault(self.freqs[t].tobytes(), len(numbers))
+        freqs = np.frombuffer(b"".join(numbers), np.uint16).reshape(len(numbers), self.alphabet_size)
+        return freqs, frozen(rows)
+
+    @property
     def rows(self) -> npt.NDArray[np.int32]:
-        """int32[T]: row of ``lookup`` of each table, -1 if absent."""
-        rows = np.cumsum(self.present, dtype=np.int32) - np.int32(1)
-        return frozen(np.where(self.present, rows, np.int32(-1)).astype(np.int32))
+        """int32[T]: row of ``bounds`` and ``firsts`` of each table, -1 if absent; equal tables share a row."""
+        return self._distinct[1]
 
     @cached_property
-    def lookup(self) -> U8:
-        """uint8[P * 2**14]: symbol of each slot, for the P present tables one after the other."""
-        freqs = self.freqs[self.present]
+    def bounds(self) -> U16:
+        """uint16[D, A + 1]: of each different table, where each symbol's slots begin, and at last 2**14."""
+        freqs = self._distinct[0]
+        bounds = np.zeros((len(freqs), self.alphabet_size + 1), np.uint16)
+        bounds[:, 1:] = np.cumsum(freqs, axis=1, dtype=np.int64)
+        return frozen(bounds)
+
+    @cached_property
+    def firsts(self) -> U8:
+        """uint8[D, BUCKETS]: the symbol of the first slot of each bucket; a few steps up lead to any slot's."""
+        freqs = self._distinct[0]
         symbols = np.tile(np.arange(self.alphabet_size, dtype=np.uint8), len(freqs))
-        return frozen(np.repeat(symbols, freqs.ravel()))
+        return frozen(np.repeat(symbols, freqs.ravel())[:: 1 << BUCKET_BITS].reshape(-1, BUCKETS))
 
 
 def normalise(counts: I64) -> U16:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -36,7 +36,7 @@ _ANTIALIASED = re.compile(r"\s*(splatrendermode\s*:\s*mip|antialiased\s*:?\s*1)\
 _ANTIALIASED_COMMENT = "SplatRenderMode: mip"
 
 _COPY_ROWS = 2048  # rows whose file bytes and columns stay in the level 2 cache while they are transposed
-_CHUNK_ROWS = 65536  # rows of one chunk when writing
+_CHUNK_ROWS = 65536  # rows of one chunk when writing, and between two that let go of what was read
 
 
 def read_ply(path: str | Path) -> GaussianCloud:
@@ -83,7 +83,9 @@ def parse_ply(data: Buffer) -> GaussianCloud:
             first += len(rows)
     elif vertex.count:
         rows = np.frombuffer(data, _row_dtype(vertex, header.ply_format), vertex.count, header.size)
-        _copy_in(columns, rows, 0)
+        for first in range(0, vertex.count, _CHUNK_ROWS):
+            _copy_in(columns, rows[first : first + _CHUNK_ROWS], first)
+            _forget(data, header.size + first * rows.itemsize)
     return cloud
 
 
@@ -94,10 +96,19 @@ def ply_chunks(cloud: GaussianCloud) -> Iterator[bytes]:
     reference trainer's order with normals after the position and other extras at the end.
     Raises BadInputError before the first chunk for extras that PLY cannot hold.
     """
-    vertex = PlyElement("vertex", len(cloud), tuple(_properties(cloud)))
-    ply_format = cloud.meta.ply_format if cloud.meta.ply_format == "binary_big_endian" else "binary_little_endian"
-    header = format_header(PlyHeader(ply_format, _comments(cloud.meta), (vertex,), 0))
-    return _chunks(header, _columns(cloud), vertex, _row_dtype(vertex, ply_format))
+    return ply_chunks_of(cloud, len(cloud), [cloud])
+
+
+def ply_chunks_of(pattern: GaussianCloud, count: int, parts: Iterable[GaussianCloud]) -> Generator[bytes, None, None]:
+    """As ``ply_chunks``, of a cloud that comes in ``parts``, one after the other, ``count`` splats in all.
+
+    ``pattern``, of any length, says what all parts have in common: meta, SH degree, extras.
+    """
+    vertex = PlyElement("vertex", count, tuple(_properties(pattern)))
+    meta = pattern.meta
+    ply_format = meta.ply_format if meta.ply_format == "binary_big_endian" else "binary_little_endian"
+    header = format_header(PlyHeader(ply_format, _comments(meta), (vertex,), 0))
+    return _chunks(header, parts, _row_dtype(vertex, ply_format))
 
 
 def is_standard(name: str) -> bool:
@@ -117,15 +128,17 @@ def _map(path: Path) -> Buffer:
         ) from error
 
 
-def _chunks(header: bytes, columns: Columns, vertex: PlyElement, dtype: np.dtype[Any]) -> Iterator[bytes]:
+def _chunks(header: bytes, parts: Iterable[GaussianCloud], dtype: np.dtype[Any]) -> Generator[bytes, None, None]:
     yield header
-    for first in range(0, vertex.count, _CHUNK_ROWS):
-        rows = np.empty(min(_CHUNK_ROWS, vertex.count - first), dtype)
-        for start in range(0, len(rows), _COPY_ROWS):
-            block = rows[start : start + _COPY_ROWS]
-            for name, column in columns.items():
-                block[name] = column[first + start : first + start + len(block)]
-        yield rows.tobytes()
+    for part in parts:
+        columns = _columns(part)
+        for first in range(0, len(part), _CHUNK_ROWS):
+            rows = np.empty(min(_CHUNK_ROWS, len(part) - first), dtype)
+            for start in range(0, len(rows), _COPY_ROWS):
+                block = rows[start : start + _COPY_ROWS]
+                for name, column in columns.items():
+                    block[name] = column[first + start : first + start + len(block)]
+            yield rows.tobytes()
 
 
 def _copy_in(columns: Columns, rows: npt.NDArray[Any], first: int) -> None:
@@ -134,6 +147,14 @@ def _copy_in(columns: Columns, rows: npt.NDArray[Any], first: int) -> None:
             block = rows[start : start + _COPY_ROWS]
             for name, column in columns.items():
                 column[first + start : first + start + len(block)] = block[name]
+
+
+def _forget(data: Buffer, stop: int) -> None:
+    """Let go of the pages of a mapped file before ``stop``: else they count as memory of this process."""
+    if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        pages = stop // mmap.PAGESIZE * mmap.PAGESIZE
+        if pages:
+            data.madvise(mmap.MADV_DONTNEED, 0, pages)
 
 
 def _columns(cloud: GaussianCloud) -> Columns:

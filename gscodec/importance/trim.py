@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from gscodec.cloud import GaussianCloud
 from gscodec.importance.seen import Views, seen
@@ -44,5 +43,6 @@ def quantile_rank(values: F64) -> F64:
     result = np.full(len(values), np.nan)
     known = ~np.isnan(values)
     if known.any():
-        result[known] = (rankdata(values[known], method="max") - 1.0) / max(1, np.count_nonzero(known) - 1)
+        own = values[known]
+        result[known] = (np.searchsorted(np.sort(own), own, side="right") - 1.0) / max(1, len(own) - 1)
     return result

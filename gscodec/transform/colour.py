@@ -5,6 +5,8 @@ Orthonormal, so that a squared error is the same in either basis and all three c
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba as nb
 import numpy as np
 import numpy.typing as npt
@@ -20,19 +22,45 @@ C = 0.4082482904638631  # 1 / sqrt(6)
 C2 = 0.8164965809277261  # 2 / sqrt(6)
 
 
+@nb.njit(forceinline=True)
+def rgb_to_opponent(red: Any, green: Any, blue: Any) -> tuple[Any, Any, Any]:
+    """Opponent values in 2**-20, float64, of one coefficient."""
+    r, g, b = np.float64(red), np.float64(green), np.float64(blue)
+    return (
+        ((r * A + g * A) + b * A) / UNIT,
+        (r * B - b * B) / UNIT,
+        ((r * C - g * C2) + b * C) / UNIT,
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def _to_opponent(rgb: F32, opponent: F64) -> None:
+    for i in range(len(rgb)):
+        opponent[i, 0], opponent[i, 1], opponent[i, 2] = rgb_to_opponent(rgb[i, 0], rgb[i, 1], rgb[i, 2])
+
+
 def to_opponent(rgb: F32) -> F64:
     """Opponent values in 2**-20, float64[...,3], of SH coefficients float32[...,3]."""
-    forward = np.array([[A, A, A], [B, 0.0, -B], [C, -C2, C]])
-    return np.asarray(rgb.astype(np.float64) @ forward.T / UNIT)
+    opponent = np.empty(rgb.shape)
+    _to_opponent(np.ascontiguousarray(rgb).reshape(-1, 3), opponent.reshape(-1, 3))
+    return opponent
+
+
+@nb.njit(forceinline=True)
+def opponent_to_rgb(brightness: Any, red_blue: Any, green: Any) -> tuple[Any, Any, Any]:
+    """Inverse of ``to_opponent`` for one coefficient: integers to float32."""
+    bright = np.float64(brightness) * UNIT * A
+    other = np.float64(red_blue) * UNIT * B
+    last = np.float64(green) * UNIT
+    return (
+        np.float32((bright + other) + last * C),
+        np.float32(bright - last * C2),
+        np.float32((bright - other) + last * C),
+    )
 
 
 @nb.njit(cache=True, nogil=True)
 def to_rgb(opponent: I64, rgb: F32) -> None:
     """Inverse of ``to_opponent``: int64[n,3] into float32[n,3]."""
     for i in range(len(opponent)):
-        bright = np.float64(opponent[i, 0]) * UNIT * A
-        red_blue = np.float64(opponent[i, 1]) * UNIT * B
-        green = np.float64(opponent[i, 2]) * UNIT
-        rgb[i, 0] = np.float32((bright + red_blue) + green * C)
-        rgb[i, 1] = np.float32(bright - green * C2)
-        rgb[i, 2] = np.float32((bright - red_blue) + green * C)
+        rgb[i, 0], rgb[i, 1], rgb[i, 2] = opponent_to_rgb(opponent[i, 0], opponent[i, 1], opponent[i, 2])

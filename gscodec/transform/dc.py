@@ -6,8 +6,11 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gscodec.transform.neighbours import REACH, TOP_LEVEL, first_rank, rank_step, weighted_mean
+
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
+I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
 
 LIMIT = 1 << 40  # decoded values stay within, whatever the file says
@@ -15,19 +18,35 @@ MAX_RESIDUAL = float((1 << 31) - 1)
 
 
 @nb.njit(cache=True, nogil=True)
-def quantise_residuals(values: F64, predicted: I64, steps: I64) -> I32:
-    """Residuals int32[n] of values float64[n]; jumps of more than MAX_RESIDUAL steps are clipped."""
-    residuals = np.empty(len(values), np.int32)
-    for i in range(len(values)):
-        residual = np.rint((values[i] - predicted[i]) / steps[i])
-        residuals[i] = np.int32(min(max(residual, -MAX_RESIDUAL), MAX_RESIDUAL))
-    return residuals
+def code_dc(values: F64, weights: I16, starts: I64, steps: I64) -> tuple[I32, I64]:
+    """(residuals int32[n], decoded values int64[n]) of values float64[n], all in coding order.
+
+    weights int16[n,8] and starts as in ``transform.neighbours``; jumps of more than MAX_RESIDUAL steps are clipped.
+    """
+    residuals, decoded = np.empty(len(values), np.int32), np.empty(len(values), np.int64)
+    ranked = np.zeros(len(values) + 2 * REACH, np.int64)
+    for level in range(TOP_LEVEL, -1, -1):
+        at, step, gap = np.uint64(REACH + first_rank(level)), np.uint64(rank_step(level)), np.uint64(1 << level)
+        for i in range(np.uint64(starts[TOP_LEVEL - level]), np.uint64(starts[TOP_LEVEL - level + 1])):
+            predicted = weighted_mean(ranked, at, gap, weights, i) if level < TOP_LEVEL else np.int64(0)
+            residual = np.rint((values[i] - predicted) / steps[i])
+            residuals[i] = np.int32(min(max(residual, -MAX_RESIDUAL), MAX_RESIDUAL))
+            decoded[i] = min(max(predicted + np.int64(residuals[i]) * steps[i], -LIMIT), LIMIT)
+            ranked[at] = decoded[i]
+            at += step
+    return residuals, decoded
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_residuals(residuals: I32, predicted: I64, steps: I64) -> I64:
-    """Inverse of ``quantise_residuals``: values int64[n] within ±LIMIT."""
-    values = np.empty(len(residuals), np.int64)
-    for i in range(len(residuals)):
-        values[i] = min(max(predicted[i] + np.int64(residuals[i]) * steps[i], -LIMIT), LIMIT)
-    return values
+def decode_dc(residuals: I32, weights: I16, starts: I64, steps: I64) -> I64:
+    """Inverse of ``code_dc``: values int64[n] within ±LIMIT."""
+    decoded = np.empty(len(residuals), np.int64)
+    ranked = np.zeros(len(residuals) + 2 * REACH, np.int64)
+    for level in range(TOP_LEVEL, -1, -1):
+        at, step, gap = np.uint64(REACH + first_rank(level)), np.uint64(rank_step(level)), np.uint64(1 << level)
+        for i in range(np.uint64(starts[TOP_LEVEL - level]), np.uint64(starts[TOP_LEVEL - level + 1])):
+            predicted = weighted_mean(ranked, at, gap, weights, i) if level < TOP_LEVEL else np.int64(0)
+            decoded[i] = min(max(predicted + np.int64(residuals[i]) * steps[i], -LIMIT), LIMIT)
+            ranked[at] = decoded[i]
+            at += step
+    return decoded

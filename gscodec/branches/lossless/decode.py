@@ -58,6 +58,8 @@ U32 = npt.NDArray[np.uint32]
 I32 = npt.NDArray[np.int32]
 BOOL = npt.NDArray[np.bool_]
 
+SH_BANDS: dict[StreamKind, int] = {}  # all SH beyond DC is one stream: a tile is decoded whole
+
 
 @dataclass(frozen=True)
 class Shared:

@@ -12,12 +12,14 @@ import numpy.typing as npt
 from bitstream_spec.layout import TILE_GEOMETRY, Coder, StreamKind
 from bitstream_spec.tables import MAX_DEPTH, WEIGHT_CLASSES
 from gscodec.bitstream.entries import Header, Stream
+from gscodec.branches.native.coefficients import colours_by_place, decode_channel
 from gscodec.branches.native.meta import unpack_meta
 from gscodec.branches.native.syntax import (
     AC_KINDS,
     LEAF_COUNT,
     TABLE_COUNTS,
     Params,
+    ac_range,
     aligned_points,
     cell_sizes,
     chroma_contexts,
@@ -47,10 +49,17 @@ from gscodec.entropy.tables import FrequencyTables, unpack
 from gscodec.entropy.tokens import ALPHABET, unzigzag
 from gscodec.errors import CorruptStreamError
 from gscodec.transform.colour import to_rgb
-from gscodec.transform.dc import decode_residuals
-from gscodec.transform.energy import decode_codes, energy_contexts
+from gscodec.transform.dc import decode_dc
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
-from gscodec.transform.neighbours import find_neighbours, level_starts, predict_from_neighbours
+from gscodec.transform.neighbours import (
+    REACH,
+    TOP_LEVEL,
+    level_starts,
+    neighbour_weights,
+    predict_level,
+    put_ranked,
+    ranked_zeros,
+)
 from gscodec.transform.octree import POPULATION, cell_centres, split_nodes
 from gscodec.transform.opacity import decode_opacity
 from gscodec.transform.rotation import decode_rotation, rotation_levels
@@ -64,10 +73,13 @@ U32 = npt.NDArray[np.uint32]
 MAX_TABLES_BYTES = (1 + 3 * ALPHABET) * sum(TABLE_COUNTS.values())
 MAX_TILE_SPLATS = 1 << 20
 
+# SH degree to which a tile's stream adds: with ``Shared.sh_degree`` lowered, streams above it are not needed.
+SH_BANDS = {kind: degree for degree, kind in enumerate(AC_KINDS, start=1)}
+
 
 @dataclass(frozen=True)
 class Shared:
-    """What all tiles of a file need: parameters, tables by stream kind, SH degree, meta."""
+    """What all tiles of a file need: parameters, tables by stream kind, SH degree to decode, meta."""
 
     params: Params
     tables: Mapping[StreamKind, FrequencyTables]
@@ -77,27 +89,26 @@ class Shared:
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Of the n splats of a tile in coding order: starts of the levels, places and weights int32[n,8]."""
+    """Of the n splats of a tile in coding order: starts of the levels, weights int16[n,8] of the neighbours."""
 
     starts: I64
-    places: npt.NDArray[np.int32]
-    weights: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.int16]
 
     @classmethod
     def find(cls, points: I64, features: I64) -> Neighbours:
-        """As ``find_neighbours`` has them."""
+        """As ``neighbour_weights`` has them."""
         starts = level_starts(len(points))
-        return cls(starts, *find_neighbours(points, features, starts))
+        return cls(starts, neighbour_weights(points, features, starts))
 
-    def levels(self) -> Iterator[tuple[int, int]]:
-        """(start, stop) of each level that has splats, in coding order; the first has no neighbours."""
-        for start, stop in pairwise(self.starts.tolist()):
+    def levels(self) -> Iterator[tuple[int, int, int]]:
+        """(level, start, stop) of each level that has splats, in coding order; the first has no neighbours."""
+        for number, (start, stop) in enumerate(pairwise(self.starts.tolist())):
             if stop > start:
-                yield start, stop
+                yield TOP_LEVEL - number, start, stop
 
-    def predict(self, values: I64, start: int, stop: int) -> I64:
-        """int64[stop - start] from values int64[n] of higher levels."""
-        return np.asarray(predict_from_neighbours(values, self.places, self.weights, start, stop))
+    def predict(self, ranked: I64, level: int) -> I64:
+        """int64[m] of the m splats of a level from ``ranked`` (of ``ranked_zeros``) values of higher ones."""
+        return np.asarray(predict_level(ranked, self.weights, self.starts, level))
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,15 +225,12 @@ def decode_geometry(payload: bytes, shared: Shared, count: int) -> Placement:
 
 
 def _decode_weights(reader: PlaneReader, depths: U8, near: Neighbours) -> U32:
-    weights, heights = np.empty(len(depths), np.uint32), np.empty(len(depths), np.int64)
-    for start, stop in near.levels():
+    weights, heights = np.empty(len(depths), np.uint32), ranked_zeros(len(depths))
+    for level, start, stop in near.levels():
         own = depths[start:stop]
-        if start == 0:
-            contexts = weight_contexts(own)
-        else:
-            contexts = neighbour_weight_contexts(own, near.predict(heights, start, stop))
+        contexts = neighbour_weight_contexts(own, near.predict(heights, level)) if start else weight_contexts(own)
         weights[start:stop] = np.minimum(reader.get(contexts), WEIGHT_CLASSES)
-        heights[start:stop] = weight_heights(weights[start:stop], own)
+        put_ranked(weight_heights(weights[start:stop], own), level, heights)
     return weights
 
 
@@ -307,14 +315,10 @@ def decode_base_colours(payload: bytes, shared: Shared, placement: Placement) ->
     opponent = np.empty((len(weights), 3), np.int64)
     luma = np.empty(len(weights), np.int32)
     for channel in range(3):
-        values = np.zeros(len(weights), np.int64)
         contexts = chroma_contexts(weights, channel, luma) if channel else luma_contexts(weights)
         residuals = unzigzag(reader.get(contexts))
         luma = luma if channel else residuals
-        for start, stop in near.levels():
-            predicted = near.predict(values, start, stop)
-            values[start:stop] = decode_residuals(residuals[start:stop], predicted, steps[start:stop])
-        opponent[:, channel] = values
+        opponent[:, channel] = decode_dc(residuals, near.weights, near.starts, steps)
     reader.finish()
     return opponent
 
@@ -331,20 +335,12 @@ def decode_band(
     """SH coefficients of one degree into their places of float32[n,K,3]; ``energy`` int32[n,4] is carried along."""
     reader = PlaneReader(payload, shared.tables[table_group(AC_KINDS[degree - 1])])
     steps = shared.params.ac_steps(degree)[weights]
-    opponent = np.empty((len(weights), 3), np.int64)
-    rgb = np.empty((len(weights), 3), np.float32)
-    for k in range(degree * degree - 1, (degree + 1) * (degree + 1) - 1):
+    opponent = np.zeros((3, len(weights) + 2 * REACH), np.int64)
+    for k in range(*ac_range(degree)):
         for channel in range(3):
-            values = np.zeros(len(weights), np.int64)
-            for start, stop in alike.levels():
-                predicted = alike.predict(values, start, stop)
-                own = energy[start:stop]
-                contexts = energy_contexts(own, channel, predicted, steps[start:stop])
-                symbols = reader.get(contexts)
-                decode_codes(symbols, predicted, steps[start:stop], own, channel, values[start:stop])
-            opponent[:, channel] = values
-        to_rgb(opponent, rgb)
-        sh_rest[:, k, :] = rgb
+            values = opponent[channel]
+            reader.check(decode_channel(reader.cursor, alike.weights, alike.starts, steps, energy, channel, values))
+        colours_by_place(opponent, alike.starts, k, sh_rest)
     reader.finish()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from bitstream_spec.layout import TILE_GEOMETRY, Coder, StreamKind
 from bitstream_spec.tables import MAX_DEPTH, WEIGHT_CLASSES
 from gscodec.bitstream.entries import Stream
-from gscodec.branches.native.decode import Neighbours, Placement
+from gscodec.branches.native.coefficients import code_channel, in_steps, round_alone
+from gscodec.branches.native.decode import SH_BANDS, Neighbours, Placement
 from gscodec.branches.native.footprint import Classes, classify, viewing_zone
 from gscodec.branches.native.meta import pack_meta
 from gscodec.branches.native.rounding import Overlaps, round_together
@@ -22,6 +23,7 @@ from gscodec.branches.native.syntax import (
     LEAF_COUNT,
     TABLE_COUNTS,
     Params,
+    ac_range,
     aligned_points,
     cell_sizes,
     chroma_contexts,
@@ -44,7 +46,7 @@ from gscodec.branches.native.syntax import (
     weight_heights,
     weight_logs,
 )
-from gscodec.branches.native.tiling import cut, tile_exponent
+from gscodec.branches.native.tiling import cut, cut_in_shells, tile_exponent
 from gscodec.cloud import GaussianCloud
 from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
 from gscodec.entropy.bytes import compress
@@ -53,9 +55,10 @@ from gscodec.entropy.planes import PlaneWriter
 from gscodec.entropy.tables import FrequencyTables, normalise, pack
 from gscodec.entropy.tokens import ALPHABET, zigzag
 from gscodec.transform.colour import to_opponent
-from gscodec.transform.dc import decode_residuals, quantise_residuals
-from gscodec.transform.energy import CLIP, LIMIT, align, energy_contexts, update_energy
+from gscodec.transform.dc import code_dc
+from gscodec.transform.energy import CLIP
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
+from gscodec.transform.neighbours import put_ranked, ranked_zeros
 from gscodec.transform.octree import cell_centres, cells_of, level_occupancy, morton_codes
 from gscodec.transform.opacity import decode_opacity, log_opacities, quantise_opacity
 from gscodec.transform.rotation import quantise_rotation, rotation_levels, sorted_axes
@@ -63,7 +66,9 @@ from gscodec.transform.scales import decode_log, decode_ratio, fit_predictor, pr
 from gscodec.transform.steps import quantise
 
 F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
 
 FIT_SPLATS = 200_000  # predictors are fitted on about as many
 TABLES_LEVEL = 19
@@ -83,19 +88,35 @@ def encode_tiles(
     pool: Executor,
     progress: Progress = no_progress,
     visibility: Visibility | None = None,
+    kept: I64 | None = None,
 ) -> tuple[list[int], list[Stream]]:
-    """(splats of each tile, all streams but the common ones) of a finite cloud; tiles run on ``pool``."""
-    scales = np.sort(cloud.log_scales, axis=1)[:, ::-1].astype(np.float64)
-    opacity = log_opacities(cloud.opacity_logits)
-    zone = viewing_zone(cloud.positions, scales)
-    classes = classify(zone, cloud.positions, scales, opacity, visibility)
+    """(splats of each tile, all streams but the common ones) of a cloud; tiles run on ``pool``.
+
+    ``kept`` int64[n]: code these splats only, as a copy of a large cloud has no room; they must be finite.
+    ``visibility`` is of the splats that are coded.
+    """
+    cloud = replace(cloud, extras={})
+    positions, log_scales, opacity_logits = (
+        values if kept is None else values[kept] for values in (cloud.positions, cloud.log_scales, cloud.opacity_logits)
+    )
+    zone = viewing_zone(positions, log_scales)
+    classes = classify(zone, positions, log_scales, opacity_logits, visibility, pool)
     values = base_steps(config.quality, zone, config.offsets)
-    tiles = cut(cloud.positions, classes.places, values["cell_size"])
-    params = _fit(values, cloud, scales, opacity, classes)
-    del scales
+    if config.progressive:
+        tiles, shells = cut_in_shells(positions, classes.places, classes.weights, values["cell_size"])
+    else:
+        tiles = cut(positions, classes.places, values["cell_size"])
+        shells = [0] * len(tiles)
+    del positions, log_scales, opacity_logits
+
+    def rows(index: I64) -> I64:
+        return index if kept is None else kept[index]
+
+    pick = np.arange(0, len(classes.weights), max(-(-len(classes.weights) // FIT_SPLATS), 1))
+    params = _fit(values, cloud.select(rows(pick)), classes.weights[pick], classes.places[pick])
 
     def quantised(index: I64) -> TileStreams:
-        return _Tile(params, cloud, opacity, classes, index).streams(config.preset != "fast")
+        return _Tile(params, cloud, rows(index), classes, index).streams(config.preset != "fast")
 
     drafts = []
     for draft in pool.map(quantised, tiles):
@@ -117,7 +138,7 @@ def encode_tiles(
         for kind in stream_kinds(cloud.sh_degree):
             data = draft.writers[kind].finish(tables[table_group(kind)])
             data = draft.head + data if kind == StreamKind.GEOMETRY else data
-            layer = AC_KINDS.index(kind) + 1 if kind in AC_KINDS else 0
+            layer = shells[number] + SH_BANDS.get(kind, 0)
             own.append(Stream(kind, Coder.RANS, data, unpacked_bytes(kind, count), number, layer=layer))
         draft.writers.clear()
         return own
@@ -137,52 +158,48 @@ def _tables(kind: StreamKind, drafts: list[TileStreams]) -> FrequencyTables:
     return FrequencyTables(normalise(merge_counts(counts)))
 
 
-def _fit(values: dict[str, Any], cloud: GaussianCloud, scales: F64, opacity: F64, classes: Classes) -> Params:
-    """Params with predictors fitted on a sample; ``scales`` float64[n,3] natural log, long to short."""
+def _fit(values: dict[str, Any], sample: GaussianCloud, weights: U8, places: I32) -> Params:
+    """Params with predictors fitted on a sample of the splats and its classes."""
     values |= {"middle_predictor": (0,) * 5, "long_predictor": (0,) * 6, "energy_prior": (0,) * WEIGHT_CLASSES}
     params = Params(values)
-    if len(cloud) == 0:
+    if len(sample) == 0:
         return params
-    pick = np.arange(0, len(cloud), -(-len(cloud) // FIT_SPLATS))
     features = np.stack(
         [
-            weight_logs(classes.weights[pick]).astype(np.float64),
-            classes.places[pick] * float(OCTAVE),
-            distance_logs(cloud.positions[pick], params).astype(np.float64),
-            opacity[pick],
+            weight_logs(weights).astype(np.float64),
+            places * float(OCTAVE),
+            distance_logs(sample.positions, params).astype(np.float64),
+            log_opacities(sample.opacity_logits),
         ],
         axis=1,
     )
-    scale_logs = scales[pick] / LN2_PER_UNIT
+    scale_logs = np.sort(sample.log_scales, axis=1)[:, ::-1].astype(np.float64) / LN2_PER_UNIT
     middle = fit_predictor(scale_logs[:, 1], features)
     features = np.concatenate([features, scale_logs[:, 1:2]], axis=1)
     long = fit_predictor(scale_logs[:, 0], features)
     fitted = {"middle_predictor": tuple(middle), "long_predictor": tuple(long)}
-    fitted |= {"energy_prior": _energy_prior(params, cloud, classes.weights, pick)}
+    fitted |= {"energy_prior": _energy_prior(params, sample, weights)}
     return Params(values | fitted)
 
 
-def _energy_prior(params: Params, cloud: GaussianCloud, weights: npt.NDArray[np.uint8], pick: I64) -> tuple[int, ...]:
-    """Mean magnitude of SH AC codes in each weight class, as ``update_energy`` counts it."""
-    means = np.zeros(len(pick))
-    for degree in range(1, cloud.sh_degree + 1):
-        steps = params.ac_steps(degree)[weights[pick]]
-        for k in range(degree * degree - 1, (degree + 1) * (degree + 1) - 1):
-            opponent = to_opponent(cloud.sh_rest[pick, k, :])
-            for channel in range(3):
-                means += np.minimum(np.abs(quantise(opponent[:, channel], steps, AC_ROUND_UP)), CLIP)
-    count = max(3 * cloud.sh_rest.shape[1], 1)
-    splats = np.bincount(weights[pick], minlength=WEIGHT_CLASSES)
-    totals = np.bincount(weights[pick], means, WEIGHT_CLASSES) / count
+def _energy_prior(params: Params, sample: GaussianCloud, weights: U8) -> tuple[int, ...]:
+    """Mean magnitude of SH AC codes in each weight class, as ``take_energy`` counts it."""
+    means = np.zeros(len(sample))
+    for degree in range(1, sample.sh_degree + 1):
+        wanted = in_steps(sample.sh_rest, *ac_range(degree), params.ac_steps(degree)[weights])
+        means += np.minimum(np.abs(round_alone(wanted, AC_ROUND_UP)), CLIP).sum(axis=0)
+    count = max(3 * sample.sh_rest.shape[1], 1)
+    splats = np.bincount(weights, minlength=WEIGHT_CLASSES)
+    totals = np.bincount(weights, means, WEIGHT_CLASSES) / count
     return tuple(int(x) for x in totals * 256.0 / np.maximum(splats, 1))
 
 
 class _Tile:
-    """The splats ``index`` of a cloud in coding order, quantised attribute by attribute."""
+    """The splats ``rows`` of a cloud in coding order, quantised attribute by attribute; ``index``: of their classes."""
 
-    def __init__(self, params: Params, cloud: GaussianCloud, opacity: F64, classes: Classes, index: I64) -> None:
+    def __init__(self, params: Params, cloud: GaussianCloud, rows: I64, classes: Classes, index: I64) -> None:
         self.params = params
-        positions = cloud.positions[index].astype(np.float64)
+        positions = cloud.positions[rows].astype(np.float64)
         places = classes.places[index]
         origin = positions.min(axis=0)
         cell_size = params.values["cell_size"]
@@ -194,8 +211,8 @@ class _Tile:
         tree_order = np.lexsort((codes, -depths.astype(np.int8)))
         self.leaf_codes, self.leaf_depths = codes[tree_order], depths[tree_order]
         order = tree_order[curve_order(cells[tree_order], self.leaf_depths)]
-        index, self.depths = index[order], depths[order]
-        self.cloud, self.opacity, self.weights = cloud.select(index), opacity[index], classes.weights[index]
+        self.depths, self.weights = depths[order], classes.weights[index[order]]
+        self.cloud = cloud.select(rows[order])
         scales, self.axes = sorted_axes(self.cloud.log_scales, self.cloud.quats_wxyz)
         self.scale_logs = scales / LN2_PER_UNIT
         decoded = cell_centres(cells[order], origin, sizes[order])
@@ -239,14 +256,16 @@ class _Tile:
             writer.put((occupancy >> np.uint8(4)).astype(np.uint32), high_contexts(left, family, low))
         writer.put(repeats.astype(np.uint32), LEAF_COUNT)
         heights = weight_heights(self.weights, self.depths)
-        for start, stop in self.placement.near.levels():
+        near, ranked = self.placement.near, ranked_zeros(len(heights))
+        for level, start, stop in near.levels():
             own = self.depths[start:stop]
-            expected = neighbour_weight_contexts(own, self.placement.near.predict(heights, start, stop))
-            writer.put(self.weights[start:stop].astype(np.uint32), expected if start else weight_contexts(own))
+            expected = neighbour_weight_contexts(own, near.predict(ranked, level)) if start else weight_contexts(own)
+            writer.put(self.weights[start:stop].astype(np.uint32), expected)
+            put_ranked(heights[start:stop], level, ranked)
 
     def _opacities(self, writer: PlaneWriter) -> I64:
         steps = self.params.opacity_steps[self.weights]
-        codes = quantise_opacity(self.opacity, steps)
+        codes = quantise_opacity(log_opacities(self.cloud.opacity_logits), steps)
         visibility = self.placement.places - self.placement.pixel_logs(self.params)
         writer.put(codes, opacity_contexts(self.weights, visibility))
         return decode_opacity(codes, steps)[0]
@@ -289,17 +308,13 @@ class _Tile:
         opponent = np.zeros(colours.shape, np.int64)
         luma = np.empty(len(self.weights), np.int32)
         for channel in range(3):
-            values, residuals = np.zeros(len(steps), np.int64), np.empty(len(steps), np.int32)
-            for start, stop in near.levels():
-                predicted, own = near.predict(values, start, stop), np.ascontiguousarray(colours[start:stop, channel])
-                residuals[start:stop] = quantise_residuals(own, predicted, steps[start:stop])
-                values[start:stop] = decode_residuals(residuals[start:stop], predicted, steps[start:stop])
+            own = np.ascontiguousarray(colours[:, channel])
+            residuals, opponent[:, channel] = code_dc(own, near.weights, near.starts, steps)
             writer.put(
                 zigzag(residuals),
                 chroma_contexts(self.weights, channel, luma) if channel else luma_contexts(self.weights),
             )
             luma = luma if channel else residuals
-            opponent[:, channel] = values
         return opponent
 
     def _band(
@@ -311,14 +326,8 @@ class _Tile:
         energy: npt.NDArray[np.int32],
     ) -> None:
         steps = self.params.ac_steps(degree)[self.weights]
-        for k in range(degree * degree - 1, (degree + 1) * (degree + 1) - 1):
-            opponent = to_opponent(self.cloud.sh_rest[:, k, :])
-            for channel in range(3):
-                values = opponent[:, channel]
-                if overlaps is not None:
-                    codes = round_together(values, steps, overlaps)
-                else:
-                    codes = quantise(values, steps, AC_ROUND_UP)
-                predicted = alike.predict(np.clip(codes * steps, -LIMIT, LIMIT), 0, len(codes))
-                writer.put(zigzag(align(codes, predicted)), energy_contexts(energy, channel, predicted, steps))
-                update_energy(energy, channel, codes)
+        wanted = in_steps(self.cloud.sh_rest, *ac_range(degree), steps)
+        codes = round_alone(wanted, AC_ROUND_UP) if overlaps is None else round_together(wanted, overlaps)
+        ranked = ranked_zeros(len(steps))
+        for number, own in enumerate(codes):
+            writer.put(*code_channel(own, alike.weights, alike.starts, steps, energy, number % 3, ranked))

@@ -9,14 +9,19 @@ alone goes with A, but faint splats lie in heaps and their errors add up.
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from bitstream_spec.tables import WEIGHT_CLASSES, WEIGHT_ZERO
 from gscodec.config import Visibility
+from gscodec.transform.fixed import OCTAVE
+from gscodec.transform.opacity import log_opacities
 
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
@@ -28,6 +33,7 @@ USUAL_FOCAL = 700.0  # pixels per radian of the images that people train on
 DILATION = 0.3  # px², what a rasteriser adds
 NEUTRAL_OPACITY = 0.2  # opacity at which OPACITY_POWER changes nothing
 POSITION_CLASSES = 4000  # bound on |position class|, far beyond any float32
+_BLOCK = 65536  # splats at a time
 
 
 @dataclass(frozen=True)
@@ -38,22 +44,32 @@ class Zone:
     radius: float
     focal: float
 
-    def distances(self, positions: npt.NDArray[np.float32]) -> F64:
+    def distances(self, positions: F32) -> F64:
         """Distance float64[n] at which each position is seen."""
-        offset = positions.astype(np.float64) - self.centre
-        return np.asarray(np.sqrt((offset**2).sum(axis=1) + self.radius**2))
+        return np.asarray(np.sqrt(_squared_distances(positions, self.centre) + self.radius**2))
 
 
-def viewing_zone(positions: npt.NDArray[np.float32], sorted_scales: F64) -> Zone:
-    """The zone for positions float32[n,3] and log scales float64[n,3], long to short."""
+@nb.njit(cache=True, nogil=True)
+def _squared_distances(positions: F32, centre: F64) -> F64:
+    squared = np.empty(len(positions))
+    for i in range(len(positions)):
+        x, y, z = positions[i, 0] - centre[0], positions[i, 1] - centre[1], positions[i, 2] - centre[2]
+        squared[i] = (x * x + y * y) + z * z
+    return squared
+
+
+def viewing_zone(positions: F32, log_scales: F32) -> Zone:
+    """The zone for positions float32[n,3] and log scales float32[n,3], natural log."""
     if len(positions) == 0:
         return Zone(np.zeros(3), 1.0, 1.0)
-    centre = np.median(positions, axis=0).astype(np.float64)
-    radius = ZONE_SHARE * float(np.median(np.linalg.norm(positions - centre, axis=1)))
+    centre = np.array([np.median(positions[:, axis]) for axis in range(3)], np.float64)
+    radius = ZONE_SHARE * float(np.median(np.sqrt(_squared_distances(positions, centre))))
+    low, middle, high = log_scales.T
+    middle = np.maximum(np.minimum(low, middle), np.minimum(np.maximum(low, middle), high)).astype(np.float64)
     # One splat, or all at one place: look from where it is some hundred pixels large.
-    radius = float(np.clip(max(radius, 1e-3 * np.exp(np.median(sorted_scales[:, 1]))), 1e-20, 1e20))
-    zone = Zone(centre, radius, 1.0)
-    log_focal = np.log(MEDIAN_PIXELS) - np.median(sorted_scales[:, 1] - np.log(zone.distances(positions)))
+    radius = float(np.clip(max(radius, 1e-3 * np.exp(np.median(middle))), 1e-20, 1e20))
+    middle -= np.log(Zone(centre, radius, 1.0).distances(positions))
+    log_focal = np.log(MEDIAN_PIXELS) - np.median(middle, overwrite_input=True)
     return Zone(centre, radius, float(np.exp((np.clip(log_focal, -30.0, 30.0) + np.log(USUAL_FOCAL)) / 2.0)))
 
 
@@ -67,26 +83,42 @@ class Classes:
 
 def classify(
     zone: Zone,
-    positions: npt.NDArray[np.float32],
-    sorted_scales: F64,
-    log2_opacity: F64,
+    positions: F32,
+    log_scales: F32,
+    opacity_logits: F32,
     visibility: Visibility | None = None,
+    pool: Executor | None = None,
 ) -> Classes:
-    """Classes of splats; log2_opacity float64[n] in 1/65536 octave."""
-    pixels = zone.focal / zone.distances(positions)
-    log_pixels = np.log2(pixels)[:, None]
-    screen = np.exp2(np.clip(2.0 * (sorted_scales[:, :2] / np.log(2.0) + log_pixels), -200.0, 200.0))
-    long, middle = np.log2(screen + DILATION).T / 2.0
-    opacity = OPACITY_POWER * log2_opacity / 65536.0 + (1.0 - OPACITY_POWER) * np.log2(NEUTRAL_OPACITY)
-    footprint = opacity + (long + middle) / 2.0
-    shown = _shown(footprint, visibility) if visibility is not None and len(positions) else np.zeros(len(positions))
-    weights = np.rint(2.0 * (footprint + shown)) + WEIGHT_ZERO
+    """Classes of splats, arrays as a cloud has them; blocks run on ``pool``."""
+    n = len(positions)
+    footprint, sharpness = np.empty(n), np.empty(n)
+
+    def measure(start: int) -> None:
+        own = slice(start, start + _BLOCK)
+        footprint[own], sharpness[own] = _measure(zone, positions[own], log_scales[own], opacity_logits[own])
+
+    starts = range(0, n, _BLOCK)
+    list(pool.map(measure, starts) if pool else map(measure, starts))
+    if visibility is not None and n:
+        shown = _shown(footprint, visibility)
+        footprint += shown
+        sharpness += shown
+    weights, places = np.empty(n, np.uint8), np.empty(n, np.int32)
+    for start in starts:
+        own = slice(start, start + _BLOCK)
+        weights[own] = np.clip(np.rint(2.0 * footprint[own]) + WEIGHT_ZERO, 0, WEIGHT_CLASSES - 1)
+        places[own] = np.clip(np.rint(sharpness[own]), -POSITION_CLASSES, POSITION_CLASSES)
+    return Classes(weights, places)
+
+
+def _measure(zone: Zone, positions: F32, log_scales: F32, opacity_logits: F32) -> tuple[F64, F64]:
+    """(log2 of the weight, log2 of how sharp the place shows) of n splats, float64[n]."""
+    log_pixels = np.log2(zone.focal / zone.distances(positions))
+    axes = np.sort(log_scales, axis=1)[:, :0:-1].astype(np.float64) / np.log(2.0) + log_pixels[:, None]
+    long, middle = np.log2(np.exp2(np.clip(2.0 * axes, -200.0, 200.0)) + DILATION).T / 2.0
+    opacity = OPACITY_POWER * log_opacities(opacity_logits) / OCTAVE + (1.0 - OPACITY_POWER) * np.log2(NEUTRAL_OPACITY)
     # A position error of one cell shows as opacity * sqrt(long / middle), whatever the size.
-    places = np.rint(opacity + shown + (long - middle) / 2.0 + log_pixels[:, 0])
-    return Classes(
-        np.clip(weights, 0, WEIGHT_CLASSES - 1).astype(np.uint8),
-        np.clip(places, -POSITION_CLASSES, POSITION_CLASSES).astype(np.int32),
-    )
+    return opacity + (long + middle) / 2.0, opacity + (long - middle) / 2.0 + log_pixels
 
 
 def _shown(footprint: F64, visibility: Visibility) -> F64:

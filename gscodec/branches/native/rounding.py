@@ -49,25 +49,28 @@ class Overlaps:
         return cls(np.ascontiguousarray(found, np.int32), np.ascontiguousarray(STRENGTH * shares))
 
 
-def round_together(values: F64, steps: I64, overlaps: Overlaps) -> I32:
-    """Codes int32[n] of values float64[n] in steps int64[n]."""
-    return np.asarray(_round(np.ascontiguousarray(values / steps), overlaps.neighbours, overlaps.shares))
+def round_together(wanted: F64, overlaps: Overlaps) -> I32:
+    """Codes int32[M,n] of M values a splat, float64[n,M] in steps; each of the M is rounded by itself."""
+    return np.asarray(_round(wanted, overlaps.neighbours, overlaps.shares))
 
 
 @nb.njit(cache=True, nogil=True)
 def _round(wanted: F64, neighbours: I32, shares: F64) -> I32:
-    n = len(wanted)
-    codes, errors = np.empty(n, np.int32), np.empty(n)
+    n, width = wanted.shape
+    codes, errors, around = np.empty((width, n), np.int32), np.empty((n, width)), np.zeros(width)
     for i in range(n):
-        code = min(max(np.rint(wanted[i]), -MAX_CODE), MAX_CODE)
-        codes[i] = np.int32(code)
-        errors[i] = code - wanted[i]
-    for _ in range(PASSES):
+        for m in range(width):
+            errors[i, m] = min(max(np.rint(wanted[i, m]), -MAX_CODE), MAX_CODE) - wanted[i, m]
+    for number in range(PASSES):
         for i in range(n):
-            around = 0.0
+            around[:] = 0.0
             for j in range(neighbours.shape[1]):
-                around += shares[i, j] * errors[neighbours[i, j]]
-            code = min(max(np.rint(wanted[i] - around), -MAX_CODE), MAX_CODE)
-            codes[i] = np.int32(code)
-            errors[i] = code - wanted[i]
+                other, share = neighbours[i, j], shares[i, j]
+                for m in range(width):
+                    around[m] += share * errors[other, m]
+            for m in range(width):
+                code = min(max(np.rint(wanted[i, m] - around[m]), -MAX_CODE), MAX_CODE)
+                errors[i, m] = code - wanted[i, m]
+                if number == PASSES - 1:
+                    codes[m, i] = np.int32(code)
     return codes

@@ -75,6 +75,11 @@ def stream_kinds(sh_degree: int) -> tuple[StreamKind, ...]:
     return fixed + AC_KINDS[:sh_degree]
 
 
+def ac_range(degree: int) -> tuple[int, int]:
+    """First coefficient beyond DC of an SH degree from 1, and the first of the next."""
+    return degree * degree - 1, (degree + 1) * (degree + 1) - 1
+
+
 def unpacked_bytes(kind: StreamKind, count: int) -> int:
     """Bytes of float32 that a stream gives for ``count`` splats: its raw_length."""
     if kind in AC_KINDS:
@@ -250,7 +255,7 @@ def curve_order(cells: U32, depths: U8) -> I64:
 
 
 def likeness(scale_logs: I64, opponent: I64) -> I64:
-    """What neighbours are compared by for SH AC, int64[n,6]: log scales and DC, in units of ``find_neighbours``."""
+    """What neighbours are compared by for SH AC, int64[n,6]: log scales and DC, in units of ``neighbour_weights``."""
     return np.ascontiguousarray(np.concatenate([scale_logs >> 13, opponent >> 14], axis=1))
 
 

@@ -1,0 +1,120 @@
+"""SH AC of a tile, coefficient by coefficient: the two kernels that encoder and decoder spend most of their time in.
+
+What FORMAT.md says plane by plane is done splat by splat: prediction from the neighbours, context, symbol, value,
+energy. Codes and values stand in order of rank, all else in coding order (see ``transform.neighbours``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from gscodec.entropy.planes import PlaneCursor, with_extra_bits
+from gscodec.entropy.rans import next_symbol
+from gscodec.entropy.tokens import DIRECT
+from gscodec.transform.colour import opponent_to_rgb, rgb_to_opponent
+from gscodec.transform.energy import LIMIT, LOWEST, energy_context, take_energy
+from gscodec.transform.neighbours import REACH, TOP_LEVEL, first_rank, rank_step, weighted_mean
+from gscodec.transform.steps import MAX_CODE
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U16 = npt.NDArray[np.uint16]
+U32 = npt.NDArray[np.uint32]
+
+_BLOCK = 256
+
+
+@nb.njit(cache=True, nogil=True)
+def decode_channel(
+    cursor: PlaneCursor, weights: I16, starts: I64, steps: I64, energy: I32, channel: int, ranked: I64
+) -> Any:
+    """Values of one opponent channel of a coefficient into ``ranked`` (of ``ranked_zeros``), within ±LIMIT.
+
+    weights int16[n,8]; steps int64[n]; energy int32[n,4] is updated. Returns a context without a table, or -1: what
+    ``PlaneReader.check`` wants to know.
+    """
+    rows, bounds, firsts, words, state = cursor.rans
+    bits, bit_state = cursor.bits
+    for level in range(TOP_LEVEL, -1, -1):
+        at, step, gap = np.uint64(REACH + first_rank(level)), np.uint64(rank_step(level)), np.uint64(1 << level)
+        for i in range(np.uint64(starts[TOP_LEVEL - level]), np.uint64(starts[TOP_LEVEL - level + 1])):
+            predicted = weighted_mean(ranked, at, gap, weights, i) if level < TOP_LEVEL else np.int64(0)
+            context = energy_context(energy[i, 0], energy[i, 1 + channel], channel, predicted, steps[i])
+            row = rows[np.uint64(context)]
+            if row < 0:
+                return context
+            symbol = next_symbol(row, bounds, firsts, words, state)
+            if symbol >= DIRECT:
+                symbol = with_extra_bits(symbol, bits, bit_state)
+            code: Any = (symbol >> 1) ^ -(symbol & 1)
+            if predicted < 0 and code != LOWEST:
+                code = -code
+            take_energy(energy, i, channel, code)
+            ranked[at] = min(max(code * steps[i], -LIMIT), LIMIT)
+            at += step
+    return -1
+
+
+@nb.njit(cache=True, nogil=True)
+def colours_by_place(opponent: I64, starts: I64, k: int, sh_rest: F32) -> None:
+    """Coefficient k of float32[n,K,3] from its channels int64[3, n + 2 * REACH] by rank."""
+    for level in range(TOP_LEVEL + 1):
+        at, step = REACH + first_rank(level), rank_step(level)
+        for i in range(starts[TOP_LEVEL - level], starts[TOP_LEVEL - level + 1]):
+            sh_rest[i, k, 0], sh_rest[i, k, 1], sh_rest[i, k, 2] = opponent_to_rgb(
+                opponent[0, at], opponent[1, at], opponent[2, at]
+            )
+            at += step
+
+
+@nb.njit(cache=True, nogil=True)
+def in_steps(sh_rest: F32, first: int, last: int, steps: I64) -> F64:
+    """Opponent values float64[n, 3 * (last - first)] of coefficients first <= k < last, in ``steps`` int64[n]."""
+    wanted = np.empty((len(sh_rest), 3 * (last - first)))
+    for i in range(len(sh_rest)):
+        for k in range(first, last):
+            opponent = rgb_to_opponent(sh_rest[i, k, 0], sh_rest[i, k, 1], sh_rest[i, k, 2])
+            for channel in range(3):
+                wanted[i, 3 * (k - first) + channel] = opponent[channel] / steps[i]
+    return wanted
+
+
+@nb.njit(cache=True, nogil=True)
+def round_alone(wanted: F64, round_up_from: float) -> I32:
+    """Codes int32[M,n] of values float64[n,M] in steps; a magnitude rounds up from the fraction ``round_up_from``."""
+    n, width = wanted.shape
+    codes = np.empty((width, n), np.int32)
+    for start in range(0, n, _BLOCK):  # both arrays stay in the cache
+        for m in range(width):
+            for i in range(start, min(start + _BLOCK, n)):
+                magnitude = min(np.floor(abs(wanted[i, m]) + (1.0 - round_up_from)), MAX_CODE)
+                codes[m, i] = np.int32(magnitude if wanted[i, m] > 0.0 else -magnitude)
+    return codes
+
+
+@nb.njit(cache=True, nogil=True)
+def code_channel(
+    codes: I32, weights: I16, starts: I64, steps: I64, energy: I32, channel: int, ranked: I64
+) -> tuple[U32, U16]:
+    """Inverse of ``decode_channel``: symbols uint32[n] and contexts uint16[n] of codes int32[n] in coding order."""
+    symbols, contexts = np.empty(len(codes), np.uint32), np.empty(len(codes), np.uint16)
+    for level in range(TOP_LEVEL, -1, -1):
+        at, step, gap = np.uint64(REACH + first_rank(level)), np.uint64(rank_step(level)), np.uint64(1 << level)
+        for i in range(np.uint64(starts[TOP_LEVEL - level]), np.uint64(starts[TOP_LEVEL - level + 1])):
+            predicted = weighted_mean(ranked, at, gap, weights, i) if level < TOP_LEVEL else np.int64(0)
+            contexts[i] = energy_context(energy[i, 0], energy[i, 1 + channel], channel, predicted, steps[i])
+            code: Any = np.int64(codes[i])
+            take_energy(energy, i, channel, code)
+            ranked[at] = min(max(code * steps[i], -LIMIT), LIMIT)
+            if predicted < 0 and code != LOWEST:
+                code = -code
+            symbols[i] = np.uint32((code << 1) ^ (code >> 63))
+            at += step
+    return symbols, contexts
