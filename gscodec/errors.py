@@ -90,3 +90,10 @@ class OutputError(GsbError):
 
     code = "output"
     exit_code = 9
+
+
+class UnreachableTargetError(GsbError):
+    """No file of the size or quality asked can be made; ``allowed`` says what can."""
+
+    code = "unreachable-target"
+    exit_code = 10

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bitstream_spec.layout import StreamKind
+from gscodec.cli.target_lines import target_lines
 from gscodec.cli.text import per_splat, stream_lines
 from gscodec.cloud import GaussianCloud
 from gscodec.encoder import EncodeReport
@@ -23,8 +24,13 @@ def encode_data(
     cloud: GaussianCloud,
     report: EncodeReport,
     seconds: Mapping[str, float],
+    quality: float,
+    target: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """For --json, and all that the lines and warnings are made of."""
+    """For --json, and all that the lines and warnings are made of.
+
+    ``quality`` is what the file was made with, ``target`` what `gscodec.cli.targets` says of its target, if any.
+    """
     sizes = {HEAD: report.bytes - sum(report.stream_bytes.values())}
     sizes |= {kind.name: report.stream_bytes[kind.name] for kind in StreamKind if kind.name in report.stream_bytes}
     return {
@@ -35,7 +41,8 @@ def encode_data(
             "sh_degree": source.sh_degree,
         },
         "branch": "lossless" if args.lossless else "native",
-        "quality": None if args.lossless else args.quality,
+        "quality": None if args.lossless else quality,
+        "target": target,
         "pruned": pruned and vars(pruned),
         "dropped": dict(report.dropped),
         "not_kept": [{"name": name, "all_zero": not cloud.extras[name].any()} for name in report.lost_properties],
@@ -60,6 +67,7 @@ def encode_lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines.append(("", text + per_splat(source["bytes"], source["splats"])))
     if pruned:
         text = f"{pruned['removed']:,} splats removed by {pruned['method']}, {pruned['kept']:,} kept"
+        text += ", which make up for them" if pruned["compensated"] else ""
         lines.append(("pruned", f"{text}, {pruned['seconds']:.2f} s"))
     if data["dropped"]:
         lines.append(("dropped", counts(data["dropped"])))
@@ -79,6 +87,8 @@ def encode_lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{mode}, {output['splats']:,} splats in {output['tiles']:,} {'tile' if output['tiles'] == 1 else 'tiles'}",
         )
     )
+    if data["target"]:
+        lines += target_lines(data["target"], source["bytes"], output["bytes"])
     lines += stream_lines(output["stream_bytes"], output["splats"])
     lines.append(("time", ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in data["seconds"].items())))
     return lines
@@ -93,6 +103,8 @@ def encode_warnings(data: Mapping[str, Any]) -> list[str]:
     lost = [item["name"] for item in data["not_kept"] if not item["all_zero"]]
     if lost:
         warnings.append(f"properties not kept without --lossless: {', '.join(lost)}")
+    if data["target"] and data["target"]["note"]:
+        warnings.append(data["target"]["note"])
     return warnings
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gscodec.cli.common import (
@@ -20,13 +21,18 @@ from gscodec.cli.common import (
 )
 from gscodec.cli.encode_report import counts, encode_data, encode_lines, encode_warnings
 from gscodec.cli.progress import Progress
-from gscodec.cli.views import add_views_option, at_most_threads, seen_for, visibility_for
-from gscodec.config import PRESETS, EncodeConfig
+from gscodec.cli.targets import add_target_options, encode_to_target, goals_of, has_target
+from gscodec.cli.views import add_views_option, at_most_threads, control_views, seen_for, visibility_for
+from gscodec.cloud import GaussianCloud
+from gscodec.config import PRESETS, EncodeConfig, StepOffsets, Visibility
 from gscodec.encoder import encode_chunks
 from gscodec.errors import BadInputError
 from gscodec.formats.ply import read_ply
 from gscodec.importance import METHODS
 from gscodec.importance.prune import PruneSpec, prune
+from gscodec.importance.seen import finite_splats
+from gscodec.rate.allocation import allocate
+from gscodec.rate.reference import Reference
 
 _OTHER_FORMATS = (".gsb", ".spz", ".sog", ".splat", ".ksplat", ".spx", ".rad", ".glb", ".gltf", ".usd", ".usdz", ".zip")
 
@@ -37,6 +43,11 @@ _EXAMPLES = """\
   gsenc scene.ply --prune removal:keep=500000 --views capture/
                                          the 500,000 splats that the capture's views need most
   gsenc scene.ply --views capture/       precise where the capture's views look
+  gsenc scene.ply --target-size 8MB      the best that goes into 8,000,000 bytes, pruned where that helps
+  gsenc scene.ply --target-ratio 40 --min-psnr 38 --views capture/
+                                         40 times smaller, unless that takes it below 38 dB
+  gsenc scene.ply --min-psnr 45 --prune none
+                                         the smallest file of 45 dB that has all splats
   gsenc scene.ply --lossless             every bit of the floats, extras and comments kept
 
 gsdec turns a .gsb back into a .ply, gsinfo says what is in it."""
@@ -51,38 +62,62 @@ def _parser() -> argparse.ArgumentParser:
         "--quality",
         type=float,
         metavar="Q",
-        default=EncodeConfig.quality,
-        help="1 (smallest) to 100 (best), default %(default)g; 15 more halve the error steps",
+        help=f"1 (smallest) to 100 (best), default {EncodeConfig.quality:g}; 15 more halve the error steps",
     )
     mode.add_argument("--lossless", action="store_true", help="lose nothing")
+    add_target_options(parser, mode)
     parser.add_argument(
         "--preset",
         choices=PRESETS,
         default=EncodeConfig.preset,
-        help="how long to look for a smaller file of the same quality, default %(default)s; max also renders the scene "
-        "from virtual views, unless there are --views",
+        help="how long to look for a smaller file of the same quality, default %(default)s; max also renders the "
+        "scene, from virtual views unless there are --views, and moves bits between attributes by what that shows",
     )
     parser.add_argument(
         "--prune",
         metavar="METHOD:AMOUNT",
         help="first remove the least important splats: a fraction (0.2), or n=COUNT to remove, keep=COUNT to keep, "
-        f"t=LOWEST score that stays; methods: {', '.join(METHODS)} (gsprune --help explains them)",
+        f"t=LOWEST score that stays; methods: {', '.join(METHODS)} (gsprune --help explains them); none: not "
+        "even for a target",
+    )
+    parser.add_argument(
+        "--no-compensate",
+        action="store_true",
+        help="leave the splats that --prune keeps as they are; default, unless --lossless: they make up for the others",
     )
     add_views_option(parser)
+    parser.add_argument(
+        "--progressive",
+        action="store_true",
+        help="what shows most comes first in the file, for gsdec --max-bytes; 1 to 3 %% more bytes",
+    )
     parser.add_argument("--strict", action="store_true", help="fail on a splat that cannot be coded; default: drop it")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; its exit code."""
-    return run(_parser(), _work, sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+
+    def work(args: argparse.Namespace) -> Summary:
+        if args.min_psnr is not None and (args.lossless or args.quality is not None):
+            parser.error("argument --min-psnr: not allowed with --quality or --lossless")
+        return _work(args)
+
+    return run(parser, work, sys.argv[1:] if argv is None else argv)
 
 
 def _work(args: argparse.Namespace) -> Summary:
+    quality = EncodeConfig.quality if args.quality is None else args.quality
     config = EncodeConfig(
-        quality=args.quality, preset=args.preset, lossless=args.lossless, strict=args.strict, threads=args.threads
+        quality=quality,
+        preset=args.preset,
+        lossless=args.lossless,
+        progressive=args.progressive,
+        strict=args.strict,
+        threads=args.threads,
     )
-    spec = PruneSpec.parse(args.prune) if args.prune is not None else None
+    spec = PruneSpec.parse(args.prune) if args.prune not in (None, "none") else None
     scored_by_views = spec is not None and METHODS[spec.method].needs_views
     if args.lossless and args.views is not None and not scored_by_views:
         raise BadInputError("a lossless file is the same from any view", field="views", found=args.views)
@@ -103,26 +138,46 @@ def _work(args: argparse.Namespace) -> Summary:
         if spec is not None:
             with at_most_threads(args.threads):
                 seen, _ = seen_for(spec.method, source, args.views if scored_by_views else None, progress)
-                cloud, pruned = prune(source, spec, seen)
+                compensate = not (args.lossless or args.no_compensate)
+                cloud, pruned = prune(source, spec, seen, compensate=compensate)
             seconds["prune"] = time.perf_counter() - start - seconds["read"]
-        visibility = None
-        if not args.lossless:
+        target = None
+        if has_target(args):
+            goals = goals_of(args, Path(args.input).stat().st_size)
+            made = encode_to_target(goals, source, cloud, config, args.views, args.prune is None, progress)
+            chunks, report, quality, target = made.chunks, made.report, made.quality, made.data
+            pruned = made.pruned or pruned
+            seconds["target"] = made.data["seconds"]
+        else:
             before = time.perf_counter()
-            with at_most_threads(args.threads):
-                visibility, _ = visibility_for(cloud, args.views, args.preset == "max", progress)
+            visibility = None
+            if not args.lossless:
+                with at_most_threads(args.threads):
+                    visibility, _ = visibility_for(cloud, args.views, args.preset == "max", progress)
+                    if args.preset == "max":
+                        config = replace(config, offsets=_allocated(cloud, config, args.views, visibility, progress))
             if visibility is not None:
                 seconds["views"] = time.perf_counter() - before
-        chunks, report = encode_chunks(cloud, config, progress, visibility)
-        seconds["encode"] = report.seconds
+            chunks, report = encode_chunks(cloud, config, progress, visibility)
+            seconds["encode"] = report.seconds
         if report.splats_in and not report.splats:
             raise BadInputError("no splat of the scene can be coded", field="dropped", found=counts(report.dropped))
         start = time.perf_counter()
         write(output, chunks, report.bytes, args.force, progress)
         seconds["write"] = time.perf_counter() - start
-    data = encode_data(args, output, source, pruned, cloud, report, seconds)
+    data = encode_data(args, output, source, pruned, cloud, report, seconds, quality, target)
     for text in encode_warnings(data):
         say(f"gsenc: warning: {text}")
     return Summary(encode_lines(data), data, to_stderr=output in STDOUT)
+
+
+def _allocated(
+    cloud: GaussianCloud, config: EncodeConfig, capture: str | None, visibility: Visibility | None, progress: Progress
+) -> StepOffsets:
+    """Steps as the scene wants them, judged from views. Raises BadInputError."""
+    sound = cloud.select(finite_splats(cloud))
+    reference = Reference(sound, control_views(sound, capture, progress).judges)
+    return allocate(cloud, config, reference, visibility)
 
 
 if __name__ == "__main__":

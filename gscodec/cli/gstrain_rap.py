@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--method", choices=METHODS, default="rap", help="default %(default)s")
     parser.add_argument("--iterations", type=whole_number, metavar="N", help="default 15000; rap-distilled: 1000")
     parser.add_argument("--seed", type=lambda text: int(text) if text == "0" else whole_number(text), default=0)
-    parser.add_argument("--target-mean", type=float, metavar="S", help="mean score aimed at, rap only (default 0.3)")
+    parser.add_argument("--target-mean", type=float, metavar="S", help="mean score aimed at, rap only (default 0.45)")
     parser.add_argument("--rounds", type=whole_number, metavar="N", help="of removal, rap-distilled only (default 20)")
     parser.add_argument(
         "--downscale", type=whole_number, metavar="N", help="make views N times smaller (default 4; rap-distilled: 2)"

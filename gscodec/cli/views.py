@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numba
@@ -18,6 +19,8 @@ from gscodec.scene import Camera, load_capture, virtual_views
 
 VIRTUAL_VIEWS = 16
 VIRTUAL_SEED = 0
+JUDGES, SCORED, VIRTUAL_JUDGES = 16, 24, 8  # views that a target is reached with
+FEWEST_TO_SHARE = 8  # views below which all of them judge and score
 CAPTURE_DOUBT = 0.1  # scenes are looked at from near the places of their photos
 VIRTUAL_DOUBT = 1.0
 
@@ -36,6 +39,43 @@ def capture_views(path: str) -> list[Camera]:
     """The training views of a capture, all if none is marked so. Raises BadInputError."""
     cameras = load_capture(path).views()
     return [camera for camera in cameras if camera.split == "train"] or cameras
+
+
+@dataclass(frozen=True)
+class ControlViews:
+    """Views for a target: those that ``judge`` files, those that importance is ``scored`` from, and both in words.
+
+    They are not the same where there are enough, so that what scores well is not what the judges happen to see.
+    """
+
+    judges: tuple[Camera, ...]
+    scored: tuple[Camera, ...]
+    words: str
+
+
+def control_views(cloud: GaussianCloud, capture: str | None, progress: Callable[[str, float], None]) -> ControlViews:
+    """Evenly chosen training views of a capture, else virtual ones. Raises BadInputError as ``seen_for``."""
+    if capture is not None:
+        views = capture_views(capture)
+        if len(views) < FEWEST_TO_SHARE:
+            return ControlViews(tuple(views), tuple(views), f"{len(views)} views of {Path(capture)}")
+        judges = evenly(views, min(JUDGES, len(views) // 2))
+        names = {id(view) for view in judges}
+        others = evenly([view for view in views if id(view) not in names], SCORED)
+        return ControlViews(judges, others, f"{len(judges)} of {len(views)} views of {Path(capture)}")
+    progress("views", 0.0)
+    views = virtual_views(cloud, VIRTUAL_JUDGES + VIRTUAL_VIEWS, VIRTUAL_SEED)
+    judges = evenly(views, VIRTUAL_JUDGES)
+    names = {id(view) for view in judges}
+    others = tuple(view for view in views if id(view) not in names)
+    return ControlViews(judges, others, f"{len(judges)} virtual views")
+
+
+def evenly(views: Sequence[Camera], count: int) -> tuple[Camera, ...]:
+    """``count`` of the views, evenly spread over their order; all if there are not as many."""
+    if len(views) <= count:
+        return tuple(views)
+    return tuple(views[(2 * number + 1) * len(views) // (2 * count)] for number in range(count))
 
 
 @contextlib.contextmanager

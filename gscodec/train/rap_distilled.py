@@ -23,7 +23,7 @@ from gscodec.importance.rap_network import LIMIT, Network
 from gscodec.render.cpu.removal import removal_error
 from gscodec.scene.camera import Camera
 from gscodec.train.devices import limit_threads
-from gscodec.train.rap import as_network, new_module
+from gscodec.train.rap import as_network, new_module, one_cycle
 from gscodec.train.rap_scenes import Scene
 
 F32 = npt.NDArray[np.float32]
@@ -123,7 +123,7 @@ def fit(
     goals = [torch.from_numpy((SPREAD * (part - 0.5)).astype(np.float32)) for part in ranks]
     module = new_module(len(NAMES))
     optimiser = torch.optim.Adam(module.parameters(), lr=options.learning_rate)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.learning_rate, total_steps=options.iterations + 1)
+    cycle = one_cycle(optimiser, options.learning_rate, options.iterations)
     share = -(-options.batch // len(inputs))
     losses = np.zeros(options.iterations)
     for iteration in range(options.iterations):
