@@ -54,12 +54,15 @@ conformance: $(STAMP) ## gsdec and the reference decoder on the conformance file
 .PHONY: bench
 bench: $(STAMP) ## measure on the scenes below SCENES=, into results/, on a machine that does nothing else (hours)
 	scenes=('$(SCENES)'/*/point_cloud.ply); \
-	  $(BIN)/gsrd run "$${scenes[@]%/point_cloud.ply}" -o results --jobs 1
+	  $(BIN)/gsrd run "$${scenes[@]%/point_cloud.ply}" -o results --jobs 1; \
+	  $(BIN)/gsrd prune "$${scenes[@]%/point_cloud.ply}" -o results --coding rap-distilled --figures; \
+	  $(BIN)/python -m gscodec_tools.bench_targets "$${scenes[@]%/point_cloud.ply}" --json results/targets.json
 	$(BIN)/python -m gscodec_tools.bench_entropy --json results/entropy.json
 	$(BIN)/python -m gscodec_tools.bench_errors '$(SCENES)'/*/point_cloud.ply --json results/errors.json
 	$(BIN)/python -m gscodec_tools.bench_lossless '$(SCENES)'/*/point_cloud.ply --json results/lossless.json
 	$(BIN)/python -m gscodec_tools.bench_progressive '$(SCENES)'/*/ --json results/progressive.json
-	$(BIN)/python -m gscodec_tools.bench_scale --scenes '$(SCENES)' --out results
+	$(BIN)/python -m gscodec_tools.bench_scale --scenes '$(SCENES)' --out results --splats 1000000 5000000 20000000 \
+	  --peers-up-to 1000000 --scratch "$${TMPDIR:-/tmp}"
 	if $(BIN)/python -c 'import torch' 2>/dev/null; then \
 	  $(BIN)/python -m gscodec_tools.bench_render --scenes '$(SCENES)' --json results/render.json; \
 	else echo 'torch is not installed: results/render.json stays as it is'; fi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from clouds import random_cloud
 
 import gscodec
 from gscodec.cli import gsenc, targets, views
+from gscodec.config import EncodeConfig
 from gscodec.importance.prune import PruneSpec, prune
 from gscodec.rate.control import MAX_TRIALS
 from gscodec.rate.reference import Reference
+from gscodec.sanitise import sanitise
 from gscodec.scene.virtual import look_at
 
 SPLATS = 3000
@@ -201,3 +204,24 @@ def test_numbers_out_of_range(scene: Path, tmp_path: Path, capsys: pytest.Captur
     out = tmp_path / "a.gsb"
     assert "target-ratio" in refused(capsys, scene, out, "--target-ratio", 0, code=3)
     assert "min-psnr" in refused(capsys, scene, out, "--min-psnr", -3, code=3)
+
+
+def test_views_that_see_nothing(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cameras = json.loads((scene / "cameras.json").read_text(encoding="utf-8"))
+    for camera in cameras:
+        camera["world_to_camera"][2][3] -= 100.0  # the scene is behind it
+    away, out = tmp_path / "away.json", tmp_path / "out" / "scene.gsb"
+    away.write_text(json.dumps(cameras), encoding="utf-8")
+    out.parent.mkdir()
+    assert "nothing to judge quality by" in refused(capsys, scene, out, "--min-psnr", 40, "--views", away, code=3)
+
+
+def test_steps_are_those_of_the_usable_splats() -> None:
+    cloud = random_cloud(60, 0, 2)
+    broken = replace(cloud, log_scales=cloud.log_scales.copy(), opacity_logits=cloud.opacity_logits.copy())
+    broken.log_scales[0], broken.opacity_logits[1] = 31.0, np.inf
+    config = EncodeConfig(preset="max", threads=1)
+    found, expected = (
+        gsenc._allocated(each, config, None, None, lambda *_: None) for each in (broken, sanitise(broken)[0])
+    )
+    assert found == expected

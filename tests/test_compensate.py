@@ -10,7 +10,7 @@ from clouds import assert_same_arrays, random_cloud
 from scipy.spatial.transform import Rotation
 
 from gscodec.cloud import ATTRIBUTES, GaussianCloud
-from gscodec.importance.compensate import COVERED, DENSER, HEIRS, LARGER, OPAQUE, compensated
+from gscodec.importance.compensate import COVERED, DENSER, HEIRS, LARGER, MOST, OPAQUE, compensated
 from gscodec.quality import psnr
 from gscodec.render.cpu import render
 from gscodec.scene import virtual_views
@@ -43,7 +43,7 @@ def slow(cloud: GaussianCloud, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray
             part = mass[lost] * cover / max(COVERED, sum(covers))
             inherited[heir] += part
             colour[heir] += part * (cloud.sh_dc[lost].astype(float) - cloud.sh_dc[heir])
-    growth = inherited / mass
+    growth = np.minimum(inherited / mass, MOST)
     denser = 1.0 - (1.0 - opacity) ** (1.0 + DENSER * growth)
     larger = cloud.log_scales + 0.5 * np.log(1.0 + LARGER * growth)[:, None]
     return denser[kept], larger[kept], (cloud.sh_dc + colour / (mass + inherited)[:, None])[kept]
@@ -87,6 +87,19 @@ def test_broken_and_saturated_splats() -> None:
     assert found.opacity_logits[1] == np.float32(80.0)
     assert np.isfinite(found.log_scales).all()
     assert np.isfinite(found.sh_dc).all()
+
+
+def test_a_faint_heir_does_not_take_the_place_of_a_bright_one() -> None:
+    cloud = dense_cloud(2, 0)
+    at_one_place = replace(
+        cloud,
+        positions=np.zeros((2, 3), np.float32),
+        log_scales=np.zeros((2, 3), np.float32),
+        opacity_logits=np.array([-14.0, 3.0], np.float32),
+    )
+    heir = compensated(at_one_place, np.array([True, False]))
+    assert heir.log_scales.max() == pytest.approx(0.5 * np.log1p(LARGER * MOST))
+    assert opacity_from_logit(heir.opacity_logits)[0] < (1.0 + MOST) * opacity_from_logit(np.float32(-14.0))
 
 
 def test_the_pruned_scene_looks_more_like_the_whole() -> None:

@@ -159,6 +159,7 @@ def test_compensation_is_asked_for(ply: Path, capsys: pytest.CaptureFixture[str]
     assert gsprune.main([str(ply), "-o", str(output), "--method", "opacity", "--fraction", "0.5", "--compensate"]) == 0
     assert report.compensated
     assert "make up for them" in capsys.readouterr().out
+    assert not prune(expected, PruneSpec("opacity", count=0), compensate=True)[1].compensated  # for none
     found = gscodec.read_ply(output)
     assert_same_arrays(found, expected)
     assert not np.array_equal(found.opacity_logits, prune(gscodec.read_ply(ply), spec)[0].opacity_logits)

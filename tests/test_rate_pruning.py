@@ -76,6 +76,17 @@ def test_a_trial_is_what_encode_and_decode_give(choice: Choice) -> None:
     assert trial.psnr == pytest.approx(reference.psnr(decode(data)))
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_one_of_a_few_splats_stays(count: int) -> None:
+    cloud, scores = random_cloud(count, 0, 6), np.arange(count, dtype=np.float32)
+    codec = CloudCodec(cloud, EncodeConfig(threads=1), Reference(cloud, tiny_cameras(2)), scores)
+    assert codec.losses is not None
+    codec.losses.extend(None)  # up to the last knot, which would round to all splats
+    trial, made = codec.encode(Choice(codec.losses.smallest[0], 0, 1.0))
+    assert (made.removed, len(decode(b"".join(made.chunks)))) == (count - 1, 1)
+    assert trial.losses is not None
+
+
 def test_no_loss_without_pruning() -> None:
     cloud = random_cloud(50, 1, 6)
     codec = CloudCodec(cloud, EncodeConfig(), Reference(cloud, tiny_cameras(2)))

@@ -11,6 +11,7 @@ from gscodec.quality import psnr
 from gscodec.rate.reference import Reference, log_mean_error
 from gscodec.render.cpu import render
 from gscodec.scene import virtual_views
+from gscodec.scene.virtual import look_at
 
 
 def test_mean_of_the_views() -> None:
@@ -31,3 +32,14 @@ def test_geometric_mean() -> None:
 def test_no_views() -> None:
     with pytest.raises(BadInputError, match="views"):
         Reference(random_cloud(3, 0, seed=1), [])
+
+
+def test_blank() -> None:
+    cloud = random_cloud(50, 0, seed=1)
+    eye, up = np.array([50.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
+    away, towards = (look_at(eye, np.array([x, 0.0, 0.0]), up, 64, 48) for x in (100.0, 0.0))
+    blank, mixed = Reference(cloud, [away]), Reference(cloud, [away, towards, away])
+    assert (blank.blank, blank.views) == (True, (away,))
+    assert (mixed.blank, mixed.views) == (False, (towards,))
+    part = cloud.select(slice(0, 25))
+    assert mixed.view_psnrs(part) == Reference(cloud, [towards]).view_psnrs(part)

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 from clouds import random_cloud
+from gscodec_tools.readme_pruning import pruning_tables
 from gscodec_tools.readme_results import ROOT, main, section
 from gscodec_tools.report.compare import deltas, equal_quality
 from gscodec_tools.report.markdown import rate_tables
+from gscodec_tools.report.prune_rows import load_pruning
 from gscodec_tools.report.rows import load_results
+from prune_results import curves
+from prune_results import write as write_pruning
 from report_results import SPLATS, row, scene_rows, write_results
 
 from gscodec import read_ply, write_ply
@@ -66,6 +70,25 @@ def test_without_rows_there_is_nothing_about_rates_and_bad_rows_are_refused(tmp_
     assert "| naive | " in section(tmp_path)
     (tmp_path / "rd" / "0.json").write_text("{}")
     with pytest.raises(BadInputError, match="not results of gsrd run"):
+        section(tmp_path)
+
+
+def test_what_has_not_been_measured_is_left_out(tmp_path: Path) -> None:
+    for path in (ROOT / "results").glob("*.json"):
+        if path.stem not in ("targets", "progressive"):
+            shutil.copy(path, tmp_path)
+    bare = section(tmp_path)
+    for word in ("Targets of size", "Pruning, by", "in progressive order"):
+        assert word not in bare
+    write_pruning(tmp_path, [row | {"host": {"cpu": "Another", "cores": 9}} for row in curves()])
+    pruned = section(tmp_path)
+    assert "; 9 cores, Another; by `make bench`" in pruned
+    tables = pruning_tables(load_pruning(tmp_path))
+    assert "\n".join(tables) in pruned
+    left = pruned.replace("\n".join([*tables, ""]), "").replace("; 9 cores, Another", "")
+    assert left == bare
+    (tmp_path / "prune" / "0.json").write_text("{}")
+    with pytest.raises(BadInputError, match="not results of gsrd prune"):
         section(tmp_path)
 
 

@@ -3,7 +3,8 @@
     python -m gscodec_tools.readme_results [--check]
 
 ``--check`` writes nothing and fails if the README does not say what results/ says. Rate and distortion come from
-results/rd/, the rows of `gsrd run`, with the report's own arithmetic; without rows the README has none of it.
+results/rd/, the rows of `gsrd run`, pruning from results/prune/, the rows of `gsrd prune`, with the report's own
+arithmetic; without rows the README has none of it, nor of targets and progressive order without their files.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gscodec_tools.readme_control import larger_table, progressive_table, target_tables
+from gscodec_tools.readme_pruning import pruning_tables
 from gscodec_tools.report.markdown import rate_tables
+from gscodec_tools.report.prune_rows import PruneScene, load_pruning
 from gscodec_tools.report.rows import Scene, has_results, load_results
 
 from gscodec.errors import GsbError
@@ -26,21 +30,31 @@ LOSSLESS = {"gsb": "gscodec", "zstd_19": "zstd -19", "xz_9": "xz -9"}
 
 
 def section(results: Path) -> str:
-    """The text between the markers, from the JSON files in ``results``. Raises BadInputError for bad rows in rd/."""
-    names = ("errors", "lossless", "scale", "render", "bit_exact", "entropy")
+    """The text between the markers, from the JSON files in ``results``.
+
+    Raises BadInputError for bad rows in rd/ and prune/.
+    """
+    names = ["errors", "lossless", "scale", "render", "bit_exact", "entropy"]
+    names += [name for name in ("targets", "progressive") if (results / f"{name}.json").is_file()]
     found = {name: json.loads((results / f"{name}.json").read_text(encoding="utf-8")) for name in names}
+    targets, progressive = (found.get(name, {}).get("scenes", []) for name in ("targets", "progressive"))
     scenes = load_results(results) if has_results(results) else []
-    hosts = [tree["machine"] for tree in found.values() if isinstance(tree.get("machine"), dict)]
+    pruned = load_pruning(results)
+    hosts = [tree["machine"] for tree in (*found.values(), *targets) if isinstance(tree.get("machine"), dict)]
     lines = [
         "## Measured",
         "",
-        f"{_machines([*hosts, *_hosts(scenes)])}; all by `make bench`. The codec was balanced on these same scenes",
-        "(docs/experiments.md), so these are not held-out results.",
+        f"{_machines([*hosts, *_hosts(scenes), *_hosts(pruned)])}; by `make bench` where nothing else is said.",
+        "The codec was balanced on these same scenes (docs/experiments.md), so these are not held-out results.",
         "",
         *rate_tables(scenes),
+        *target_tables(targets),
+        *pruning_tables(pruned),
+        *progressive_table(progressive),
         *_error_table(found["errors"]["scenes"]),
         *_lossless_table(found["lossless"]["files"]),
         *_scale_table(found["scale"]),
+        *larger_table(found["scale"]),
         *_render_table(found["render"]["scenes"]),
         _exact_line(found["bit_exact"]),
         _entropy_line(found["entropy"]),
@@ -48,8 +62,8 @@ def section(results: Path) -> str:
     return "\n".join(lines)
 
 
-def _hosts(scenes: Sequence[Scene]) -> Iterable[Any]:
-    return (row.host for scene in scenes for row in scene.results)
+def _hosts(scenes: Sequence[Scene] | Sequence[PruneScene]) -> Iterable[Any]:
+    return (row.host for scene in scenes for row in scene.rows if row.ok)
 
 
 def _machines(hosts: Iterable[Any]) -> str:

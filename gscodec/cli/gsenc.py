@@ -30,9 +30,9 @@ from gscodec.errors import BadInputError
 from gscodec.formats.ply import read_ply
 from gscodec.importance import METHODS
 from gscodec.importance.prune import PruneSpec, prune
-from gscodec.importance.seen import finite_splats
 from gscodec.rate.allocation import allocate
 from gscodec.rate.reference import Reference
+from gscodec.sanitise import sanitise
 
 _OTHER_FORMATS = (".gsb", ".spz", ".sog", ".splat", ".ksplat", ".spx", ".rad", ".glb", ".gltf", ".usd", ".usdz", ".zip")
 
@@ -102,6 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def work(args: argparse.Namespace) -> Summary:
         if args.min_psnr is not None and (args.lossless or args.quality is not None):
             parser.error("argument --min-psnr: not allowed with --quality or --lossless")
+        if args.no_compensate and args.prune in (None, "none"):
+            parser.error("argument --no-compensate: only with --prune METHOD:AMOUNT")
         return _work(args)
 
     return run(parser, work, sys.argv[1:] if argv is None else argv)
@@ -134,6 +136,7 @@ def _work(args: argparse.Namespace) -> Summary:
         progress("reading", 0.0)
         source = read_ply(args.input)
         seconds["read"] = time.perf_counter() - start
+        goals = goals_of(args, Path(args.input).stat().st_size) if has_target(args) else None
         cloud, pruned = source, None
         if spec is not None:
             with at_most_threads(args.threads):
@@ -142,8 +145,7 @@ def _work(args: argparse.Namespace) -> Summary:
                 cloud, pruned = prune(source, spec, seen, compensate=compensate)
             seconds["prune"] = time.perf_counter() - start - seconds["read"]
         target = None
-        if has_target(args):
-            goals = goals_of(args, Path(args.input).stat().st_size)
+        if goals is not None:
             made = encode_to_target(goals, source, cloud, config, args.views, args.prune is None, progress)
             chunks, report, quality, target = made.chunks, made.report, made.quality, made.data
             pruned = made.pruned or pruned
@@ -175,7 +177,7 @@ def _allocated(
     cloud: GaussianCloud, config: EncodeConfig, capture: str | None, visibility: Visibility | None, progress: Progress
 ) -> StepOffsets:
     """Steps as the scene wants them, judged from views. Raises BadInputError."""
-    sound = cloud.select(finite_splats(cloud))
+    sound, _ = sanitise(cloud)  # what is left out of every file, no step makes better
     reference = Reference(sound, control_views(sound, capture, progress).judges)
     return allocate(cloud, config, reference, visibility)
 

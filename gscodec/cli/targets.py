@@ -109,9 +109,14 @@ def prepare(
     if judged:
         shown = cloud if whole else sanitise(source)[0]
         chosen = control_views(shown, capture, progress)
-        views, words = len(chosen.judges), chosen.words
         progress("judging", 0.0)
         reference = Reference(shown, chosen.judges)
+        views, words = len(reference.views), chosen.words
+        if views < len(chosen.judges):
+            words += f", {len(chosen.judges) - views} of them blank"
+        if reference.blank:
+            allowed = "views that show something of the scene"
+            raise BadInputError("nothing to judge quality by", field="views", found=words, allowed=allowed)
     if judged and config.preset != "fast":
         scored = len(chosen.scored)
         seen = Seen(cloud, chosen.scored, progress=progress)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+from numba import get_num_threads, njit
 from scipy.spatial import cKDTree
 
 from gscodec.cloud import GaussianCloud
@@ -25,6 +25,7 @@ I64 = npt.NDArray[np.int64]
 HEIRS = 8  # nearest splats that are asked
 COVERED = 0.5  # sum of covers from which on a splat is wholly taken over
 DENSER, LARGER = 0.9, 0.1  # parts of the inherited mass
+MOST = 2.0  # of its own mass is what an heir can take over: a faint one must not grow over a bright one's place
 OPAQUE = 0.9999  # no heir becomes denser than that
 _BLOCK = 1 << 18  # splats asked for at once; bounds the temporary arrays
 
@@ -46,7 +47,7 @@ def compensated(cloud: GaussianCloud, kept: npt.NDArray[np.bool_]) -> GaussianCl
     tree = cKDTree(cloud.positions[heirs])
     for start in range(0, len(gone), _BLOCK):
         block = gone[start : start + _BLOCK]
-        nearest = tree.query(cloud.positions[block], k=min(HEIRS, len(heirs)), workers=-1)[1]
+        nearest = tree.query(cloud.positions[block], k=min(HEIRS, len(heirs)), workers=get_num_threads())[1]
         _leave(
             block,
             heirs[nearest.reshape(len(block), -1)],
@@ -57,7 +58,7 @@ def compensated(cloud: GaussianCloud, kept: npt.NDArray[np.bool_]) -> GaussianCl
             mass,
             inherited,
         )
-    growth = inherited[:, 3] / mass
+    growth = np.minimum(inherited[:, 3] / mass, MOST)
     denser = -np.expm1((1.0 + DENSER * growth) * np.log1p(-np.minimum(opacity, OPAQUE)))
     changed = (growth > 0.0) & kept
     logits, scales, colours = cloud.opacity_logits.copy(), cloud.log_scales.copy(), cloud.sh_dc.copy()

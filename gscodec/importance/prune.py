@@ -115,8 +115,8 @@ def prune(
     used = 0
     if method_named(spec.method).needs_views and views is not None:
         used = len(views.views if isinstance(views, Seen) else views)
-    seconds = time.perf_counter() - start
-    return kept, PruneReport(spec.method, len(kept), len(cloud) - len(kept), seconds, used, compensate)
+    seconds, removed = time.perf_counter() - start, len(cloud) - len(kept)
+    return kept, PruneReport(spec.method, len(kept), removed, seconds, used, compensate and removed > 0)
 
 
 def kept_mask(cloud: GaussianCloud, scores: F32, spec: PruneSpec) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
 from gscodec.decoder import decode
 from gscodec.encoder import EncodeReport, encode_chunks
 from gscodec.importance.compensate import compensated
-from gscodec.importance.prune import PruneSpec, lowest, to_remove
+from gscodec.importance.prune import lowest
 from gscodec.rate.losses import Losses
 from gscodec.rate.model import Choice, Trial, squared_errors
 from gscodec.rate.reference import Reference
@@ -66,7 +67,7 @@ class CloudCodec:
         errors = losses = None
         if self._reference is not None and self.losses is not None:
             self._progress("judging", 0.0)
-            errors = squared_errors(self._reference.view_psnrs(decode(b"".join(chunks))))
+            errors = squared_errors(self._reference.view_psnrs(decode(b"".join(chunks), threads=config.threads)))
             losses = self.losses.at(choice.fraction, choice.degree)
         removed = self.splats - len(cloud)
         return Trial(choice, report.bytes, sizes, errors, losses), EncodedFile(chunks, report, removed)
@@ -80,7 +81,7 @@ class CloudCodec:
         if fraction == 0.0:
             return None
         assert self._scores is not None
-        count = to_remove(self.splats, PruneSpec("opacity", fraction))
+        count = min(math.floor(self.splats * fraction + 0.5), self.splats - 1)  # of a few splats one stays
         return ~lowest(self._cloud, self._scores, count)
 
     def _part(self, kept: npt.NDArray[np.bool_] | None, degree: int) -> GaussianCloud:

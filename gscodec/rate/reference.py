@@ -18,14 +18,20 @@ from gscodec.scene.camera import Camera
 
 
 class Reference:
-    """Renders of ``cloud``, kept to measure many others against. Raises BadInputError without views."""
+    """Renders of ``cloud``, kept to measure many others against. Raises BadInputError without views.
+
+    ``views``: without those that show nothing of it, in which any cloud would look perfect; all if all do (``blank``).
+    """
 
     def __init__(self, cloud: GaussianCloud, views: Sequence[Camera], renderer: Renderer | None = None) -> None:
         if not views:
             raise BadInputError("quality is measured from views", field="views", found=0, allowed="at least 1")
-        self.views = tuple(views)
         self._renderer: Renderer = cpu if renderer is None else renderer
-        self._images = [self._renderer.render(cloud, view) for view in self.views]
+        images = [self._renderer.render(cloud, view) for view in views]
+        shows = [bool(np.any(image)) for image in images]
+        self.blank = not any(shows)
+        kept = [number for number, shown in enumerate(shows) if shown or self.blank]
+        self.views, self._images = tuple(views[number] for number in kept), [images[number] for number in kept]
 
     def view_psnrs(self, cloud: GaussianCloud) -> list[float]:
         """PSNR in dB of each view of ``cloud``; infinite where nothing differs."""

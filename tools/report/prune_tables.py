@@ -72,7 +72,7 @@ def time_section(scenes: Sequence[PruneScene]) -> Markup:
     """Seconds of every score, loading included, per scene and mean."""
     body, shared = [], False
     for method in methods_of(scenes, "curve"):
-        rows = [timed for scene in scenes if (timed := _timed(scene.of("curve", method))) is not None]
+        rows = [timed for scene in scenes if (timed := timed_row(scene.of("curve", method))) is not None]
         for row in rows:
             shared = shared or bool(row.shared_passes)
             passes = [
@@ -106,8 +106,8 @@ def _curves(scenes: Sequence[PruneScene]) -> list[PruneRow]:
     return [row for scene in scenes for row in scene.of("curve")]
 
 
-def _timed(rows: Sequence[PruneRow]) -> PruneRow | None:
-    """The row of the latest run that has times: rows of one run share them."""
+def timed_row(rows: Sequence[PruneRow]) -> PruneRow | None:
+    """The row of the latest run that has all times, None without any: rows of one run share them."""
     timed = [row for row in rows if all(row.measure(name) is not None for name in _TIMES)]
     return max(timed, key=lambda row: row.date, default=None)
 
