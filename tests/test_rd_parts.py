@@ -141,7 +141,11 @@ def test_the_naive_codec_takes_no_splats_and_refuses_damage() -> None:
 
 def test_every_codec_has_labelled_points() -> None:
     codecs = all_codecs(CodecOptions())
-    assert list(codecs) == ["gscodec", "spz", "compressed-ply", "sog", "gsplat-png", "naive"] == list(CODECS)
+    assert (
+        list(codecs)
+        == ["gscodec", "gscodec-targets", "spz", "compressed-ply", "sog", "gsplat-png", "naive"]
+        == list(CODECS)
+    )
     for codec in codecs.values():
         labels = [point.label for point in codec.points()]
         assert labels
@@ -228,3 +232,13 @@ def test_scenes_take_their_views_from_where_there_are_any(tmp_path: Path) -> Non
 def _scene(ply: Path, cloud: GaussianCloud, argument: Path | None = None) -> Any:
     write_ply(ply, cloud, force=True)
     return load_scene(str(argument or ply), ViewOptions(count=2))
+
+
+def test_targets_are_asked_as_ratios_and_known_by_all_that_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = all_codecs(CodecOptions())["gscodec-targets"]
+    called: list[list[str]] = []
+    monkeypatch.setattr("gscodec_tools.rd.codecs.own._compile_once", lambda *_: None)
+    monkeypatch.setattr("gscodec_tools.rd.codecs.own.run_command", lambda words, **_: called.append(words))
+    codec.encode(Path("in.ply"), Path("out.gsb"), codec.points()[0], 60.0)
+    assert called[0][1:] == ["in.ply", "-o", "out.gsb", "--target-ratio", "12", "--quiet"]
+    assert codec.version() != all_codecs(CodecOptions())["gscodec"].version()

@@ -16,6 +16,7 @@ FORMAT = 1
 OURS = "gscodec"
 STATUSES = ("ok", "failed", "timeout", "unavailable")
 NAMES = {
+    "gscodec-targets": "gscodec, target sizes",
     "spz": "SPZ",
     "compressed-ply": "compressed.ply",
     "sog": "SOG",

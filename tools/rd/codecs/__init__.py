@@ -6,12 +6,13 @@ from gscodec_tools.rd.codecs.base import Codec, CodecOptions, Point
 from gscodec_tools.rd.codecs.external import ExternalCodec
 from gscodec_tools.rd.codecs.gsplat_png import GsplatPng
 from gscodec_tools.rd.codecs.naive import Naive
-from gscodec_tools.rd.codecs.own import OwnCodec
+from gscodec_tools.rd.codecs.own import OwnCodec, OwnTargets
 from gscodec_tools.rd.codecs.splat_transform import CompressedPly, Sog, Spz
 
 from gscodec.errors import BadInputError
 
-CODECS: dict[str, type[Codec]] = {codec.name: codec for codec in (OwnCodec, Spz, CompressedPly, Sog, GsplatPng, Naive)}
+_ALL: tuple[type[Codec], ...] = (OwnCodec, OwnTargets, Spz, CompressedPly, Sog, GsplatPng, Naive)
+CODECS: dict[str, type[Codec]] = {codec.name: codec for codec in _ALL}
 
 
 def all_codecs(options: CodecOptions) -> dict[str, Codec]:

@@ -1,4 +1,4 @@
-"""This codec: the installed gsenc and gsdec."""
+"""This codec: the installed gsenc and gsdec, by quality and by target."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from gscodec.inspect import contents, inspect
 
 QUALITIES = (15, 20, 25, 30, 35, 40, 50, 60, 70, 75, 80, 90, 100)
 LOSSLESS = Point("lossless", {"lossless": True})
+RATIOS = (12, 16, 24, 32, 48, 64, 96, 128)
 WARM_UP_SPLATS = 4000
 # What decides about the bytes: the version alone would keep rows while the codec is worked on.
 CODEC_SOURCES = ("*.py", "bitstream/*.py", "entropy/*.py", "transform/*.py", "branches/**/*.py")
+CONTROL_SOURCES = ("rate/*.py", "importance/*.py", "importance/*.npz", "scene/virtual.py", "scene/probe.py")
 
 
 class OwnCodec:
@@ -61,14 +63,30 @@ class OwnCodec:
         return sizes
 
 
+class OwnTargets(OwnCodec):
+    """gscodec asked for sizes: it prunes where that pays, by virtual views, for it knows no more than the scene."""
+
+    name = "gscodec-targets"
+
+    def points(self) -> list[Point]:
+        """One for each of RATIOS: how many times smaller than the source."""
+        return [Point(f"r{ratio}", {"target_ratio": ratio}) for ratio in RATIOS]
+
+    def version(self) -> str:
+        """As for OwnCodec, of all sources that decide."""
+        return f"{gscodec.__version__}+{_source_digest((*CODEC_SOURCES, *CONTROL_SOURCES))}"
+
+
 def _options(point: Point) -> list[str]:
+    if "target_ratio" in point.settings:
+        return ["--target-ratio", f"{point.settings['target_ratio']:g}"]
     return ["--lossless"] if point.settings.get("lossless") else ["--quality", f"{point.settings['quality']:g}"]
 
 
 @functools.cache
-def _source_digest() -> str:
+def _source_digest(sources: tuple[str, ...] = CODEC_SOURCES) -> str:
     state = hashlib.sha256()
-    packages = ((gscodec, CODEC_SOURCES), (bitstream_spec, ("layout.py", "tables.py")))
+    packages = ((gscodec, sources), (bitstream_spec, ("layout.py", "tables.py")))
     for package, patterns in packages:
         folder = Path(package.__path__[0])
         for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
