@@ -71,7 +71,7 @@ def test_max_bytes_of_a_whole_and_of_a_cut_file(
         found.append(hashlib.sha256(out.read_bytes()).digest())
     assert found[0] == found[1]
     shown = text_of(capsys, "gsdec", cut, "-o", out, "-f", "--max-bytes", ends[2][0])
-    assert "1 tiles asked for lie behind the bytes used" in shown
+    assert "1 tile lies behind the bytes used" in shown
     assert "150 splats, SH degree 0" in shown
     shown = text_of(capsys, "gsdec", cut, "-o", out, "-f", "--max-bytes", ends[0][1])
     assert "tiles by SH degree: 0 in 3, 1 in 1; zero beyond" in shown

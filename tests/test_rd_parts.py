@@ -240,5 +240,5 @@ def test_targets_are_asked_as_ratios_and_known_by_all_that_decides(monkeypatch: 
     monkeypatch.setattr("gscodec_tools.rd.codecs.own._compile_once", lambda *_: None)
     monkeypatch.setattr("gscodec_tools.rd.codecs.own.run_command", lambda words, **_: called.append(words))
     codec.encode(Path("in.ply"), Path("out.gsb"), codec.points()[0], 60.0)
-    assert called[0][1:] == ["in.ply", "-o", "out.gsb", "--target-ratio", "12", "--quiet"]
+    assert called[0][1:] == ["in.ply", "-o", "out.gsb", "--target-ratio", "16", "--quiet"]
     assert codec.version() != all_codecs(CodecOptions())["gscodec"].version()

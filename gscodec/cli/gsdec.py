@@ -134,7 +134,9 @@ def _lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("read", f"{data['bytes_read']:,} bytes ({share}), {tiles['decoded']:,} of {tiles['total']:,} {word}"),
     ]  # fmt: skip
     if tiles["decoded"] < tiles["asked"]:
-        lines.append(("", f"{tiles['asked'] - tiles['decoded']:,} tiles asked for lie behind the bytes used"))
+        missing = tiles["asked"] - tiles["decoded"]
+        lie = "tile lies" if missing == 1 else "tiles lie"
+        lines.append(("", f"{missing:,} {lie} behind the bytes used"))
     if len(tiles["by_sh_degree"]) > 1:
         known = (f"{degree} in {number:,}" for degree, number in tiles["by_sh_degree"].items())
         lines.append(("", f"tiles by SH degree: {', '.join(known)}; zero beyond"))

@@ -71,16 +71,23 @@ class RapResult:
     losses: npt.NDArray[np.float64]
 
 
-def train_rap(scenes: Sequence[Scene], options: RapOptions, progress: Progress = no_progress) -> RapResult:
-    """Learn from the training views of ``scenes``. Raises BadInputError without scenes or photos."""
+def train_rap(
+    scenes: Sequence[Scene],
+    options: RapOptions,
+    progress: Progress = no_progress,
+    columns: Sequence[F32] | None = None,
+) -> RapResult:
+    """Learn from the training views of ``scenes``. Raises BadInputError without scenes or photos.
+
+    ``columns``: for each scene, what to learn from instead of its own features, float32 [N, 15] in their order.
+    """
     if not scenes:
         raise BadInputError("no scene to learn from", field="scenes", found=0, allowed="at least 1")
     with limit_threads(options.threads):
         photos = [scene.photos("train", progress) for scene in scenes]
-        inputs = []
-        for number, scene in enumerate(scenes):
-            progress("features", number / len(scenes))
-            inputs.append(torch.from_numpy(features(scene.cloud)).to(options.device))
+        if columns is None:
+            columns = _features(scenes, progress)
+        inputs = [torch.from_numpy(column).to(options.device) for column in columns]
         torch.manual_seed(options.seed)
         rng = np.random.default_rng(options.seed)
         module = new_module(len(NAMES)).to(options.device)
@@ -107,6 +114,14 @@ def train_rap(scenes: Sequence[Scene], options: RapOptions, progress: Progress =
             cycle.step()
             losses[iteration] = [float(term.detach()) for term in terms]
     return RapResult(as_network(module, NAMES), losses)
+
+
+def _features(scenes: Sequence[Scene], progress: Progress) -> list[F32]:
+    result = []
+    for number, scene in enumerate(scenes):
+        progress("features", number / len(scenes))
+        result.append(features(scene.cloud))
+    return result
 
 
 def one_cycle(optimiser: torch.optim.Optimizer, peak: float, iterations: int) -> torch.optim.lr_scheduler.OneCycleLR:

@@ -18,7 +18,7 @@ from gscodec.inspect import contents, inspect
 
 QUALITIES = (15, 20, 25, 30, 35, 40, 50, 60, 70, 75, 80, 90, 100)
 LOSSLESS = Point("lossless", {"lossless": True})
-RATIOS = (12, 16, 24, 32, 48, 64, 96, 128)
+RATIOS = (16, 24, 32, 48, 64, 96, 128)
 WARM_UP_SPLATS = 4000
 # What decides about the bytes: the version alone would keep rows while the codec is worked on.
 CODEC_SOURCES = ("*.py", "bitstream/*.py", "entropy/*.py", "transform/*.py", "branches/**/*.py")
