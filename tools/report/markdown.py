@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gscodec_tools.report.compare import SATURATED_DB, Deltas, EqualQuality, deltas, equal_quality, mean_of
-from gscodec_tools.report.rows import Row, Scene, codec_name
+from gscodec_tools.report.rows import TARGETS, Row, Scene, codec_name
 
 from gscodec.config import EncodeConfig
 
@@ -91,6 +91,11 @@ def _bd_table(scenes: Sequence[Scene]) -> list[str]:
         lines.append(
             f"{' and '.join(filtered)} {have} no quality option: these curves come from leaving out SH degrees."
         )
+    if TARGETS in codecs:
+        lines.append(
+            f"{codec_name(TARGETS)}: this codec asked for sizes, so that it prunes and weighs splats by virtual views;"
+        )
+        lines.append("what is positive against it is what that saves.")
     lines += ["", f"| BD-rate, BD-PSNR against | {' | '.join(names)} |" + (" mean |" if many else "")]
     lines.append("|---|" + "---|" * (len(names) + many))
     for codec in codecs:

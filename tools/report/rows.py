@@ -14,9 +14,10 @@ from gscodec.errors import BadInputError
 
 FORMAT = 1
 OURS = "gscodec"
+TARGETS = "gscodec-targets"  # ours too, but measured like another codec
 STATUSES = ("ok", "failed", "timeout", "unavailable")
 NAMES = {
-    "gscodec-targets": "gscodec, target sizes",
+    TARGETS: "gscodec, target sizes",
     "spz": "SPZ",
     "compressed-ply": "compressed.ply",
     "sog": "SOG",
