@@ -218,7 +218,8 @@ def test_decode_limits(gsb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(("text", "size"), [
-    ("0", 0), ("1000", 1000), ("2k", 2048), ("4G", 4 << 30), ("1.5MiB", 3 << 19), ("1TB", 1 << 40), ("7B", 7),
+    ("0", 0), ("1000", 1000), ("2k", 2048), ("4G", 4 << 30), ("1.5MiB", 3 << 19), ("1TB", 10**12), ("7B", 7),
+    ("964kB", 964_000), ("2KiB", 2048),
 ])  # fmt: skip
 def test_byte_sizes(text: str, size: int) -> None:
     assert common.byte_size(text) == size

@@ -26,7 +26,7 @@ from gscodec.errors import BadInputError, GsbError, LimitExceededError, OutputEr
 EXIT_INTERRUPTED = 130
 
 STDOUT = ("-", "/dev/stdout")
-_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}  # powers
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,12 @@ def whole_number(text: str) -> int:
 
 
 def byte_size(text: str) -> int:
-    """Bytes from "1000000", "64M", "1.5G", "4GiB": powers of 1024. For argparse."""
-    match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?)([KMGT]?)(?:i?B)?", text, re.IGNORECASE | re.ASCII)
+    """Bytes from "1000000", "5MB" (powers of 1000), "64M", "1.5G", "4GiB" (powers of 1024). For argparse."""
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?)([KMGT]?)(i?B)?", text, re.IGNORECASE | re.ASCII)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1000000, 64M or 4G")
-    return int(float(match[1]) * (1 << _UNITS[match[2].upper()]))
+    base = 1000 if (match[3] or "").upper() == "B" else 1024
+    return int(float(match[1]) * base ** _UNITS[match[2].upper()])
 
 
 def run(parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], Summary], argv: Sequence[str]) -> int:
