@@ -7,7 +7,7 @@ import pytest
 
 from gscodec.errors import BadInputError
 from gscodec.rate.bounds import COMPETITIVE, COMPRESSIVE, VALUES
-from gscodec.rate.waterfilling import allocate_bits, bits_at_slope, bits_of_step, step_of_bits
+from gscodec.rate.waterfilling import allocate_bits, bits_at_slope
 
 UNBOUNDED = (-np.inf, np.inf)
 
@@ -88,12 +88,6 @@ def test_bad_arguments(arguments, field):
 def test_bad_slope(slope):
     with pytest.raises(BadInputError, match="slope"):
         bits_at_slope([1.0], [1.0], slope)
-
-
-def test_steps_and_bits():
-    assert step_of_bits(1.0, 5.0) == 5.0
-    assert step_of_bits(8.0, 255.0) == 1.0
-    np.testing.assert_allclose(bits_of_step(step_of_bits([2.0, 6.5], [3.0, 0.1]), [3.0, 0.1]), [2.0, 6.5], rtol=1e-12)
 
 
 @pytest.mark.parametrize(("preset", "bits"), [(COMPRESSIVE, 7.41), (COMPETITIVE, 63.7 * 8 / 59)])

@@ -73,16 +73,6 @@ def bits_at_slope(
     return np.asarray(np.clip(gains + np.log2(2.0 * np.log(2.0) * UNIFORM / slope) / 2.0, low, high), np.float64)
 
 
-def step_of_bits(bits: npt.ArrayLike, span: npt.ArrayLike) -> F64:
-    """Step of a uniform quantiser of 2**bits levels whose first and last are ``span`` apart; bits above 0."""
-    return np.asarray(span, np.float64) / (np.exp2(np.asarray(bits, np.float64)) - 1.0)
-
-
-def bits_of_step(step: npt.ArrayLike, span: npt.ArrayLike) -> F64:
-    """The inverse of ``step_of_bits``."""
-    return np.asarray(np.log2(np.asarray(span, np.float64) / np.asarray(step, np.float64) + 1.0), np.float64)
-
-
 def _checked(
     sensitivities: npt.ArrayLike, variances: npt.ArrayLike, values: npt.ArrayLike, bounds: npt.ArrayLike
 ) -> tuple[F64, F64, F64, F64]:
