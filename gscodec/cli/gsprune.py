@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from gscodec.cli.common import (
     STDOUT,
@@ -112,7 +113,7 @@ def _work(args: argparse.Namespace) -> Summary:
         "views": {"used": len(seen.views) if seen else 0, "source": views or None},
         "kept": len(kept),
         "removed": len(source) - len(kept),
-        "compensated": args.compensate,
+        "compensated": args.compensate and len(kept) < len(source),
         "scores": report,
         "output": {"file": output, "bytes": size, "splats": len(kept), "scores_property": args.scores_property},
         "seconds": seconds,
@@ -121,7 +122,7 @@ def _work(args: argparse.Namespace) -> Summary:
         ("input", args.input),
         ("", f"{read:,} bytes, {len(source):,} splats"),
         ("scored", f"by {spec.method}" + (f", from {views}" if views else "")),
-        ("pruned", f"{len(source) - len(kept):,} splats removed, {len(kept):,} kept" + _made_up(args.compensate)),
+        ("pruned", f"{len(source) - len(kept):,} splats removed, {len(kept):,} kept" + _made_up(data)),
         *(score_lines(report) if report else ()),
         ("output", output),
         ("", f"{size:,} bytes" + (f", scores as {args.scores_property}" if args.scores_property else "")),
@@ -130,8 +131,8 @@ def _work(args: argparse.Namespace) -> Summary:
     return Summary(lines, data, to_stderr=output in STDOUT)
 
 
-def _made_up(compensate: bool) -> str:
-    return ", which make up for them" if compensate else ""
+def _made_up(data: Mapping[str, Any]) -> str:
+    return ", which make up for them" if data["compensated"] else ""
 
 
 def _params(settings: Sequence[str]) -> dict[str, float]:
