@@ -155,6 +155,7 @@ def test_every_codec_has_labelled_points() -> None:
     assert codecs["gscodec"].points()[-1] == Point("lossless", {"lossless": True})
     few = [point.label for point in codecs["spz"].points() if point.applies_to(1)]
     assert few == ["v4", "v4-H0", "v3", "v3-H0"]
+    assert [point.label for point in codecs["sog"].points()] == ["default", "default-H2", "default-H1", "default-H0"]
 
 
 def test_an_external_template_is_filled_in() -> None:

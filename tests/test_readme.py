@@ -31,7 +31,7 @@ def test_numbers_are_those_of_results() -> None:
 def test_rates_are_those_of_the_report(tmp_path: Path) -> None:
     rooms = [
         *scene_rows("room", 3.0),
-        row("room", "sog", "i1", 9000, 40.0),
+        row("room", "sog", "default", 9000, 40.0),
         row("room", "gscodec", "lossless", 9, None),
     ]
     scenes = load_results(write_results(tmp_path, {"garden": scene_rows("garden"), "room": rooms}))
@@ -39,7 +39,7 @@ def test_rates_are_those_of_the_report(tmp_path: Path) -> None:
     assert f"| garden, {SPLATS:,} | gscodec, default | 11.0 | 45.00 dB | -0.03 dB |  |" in text
     (share,) = [pair.ratio for pair in equal_quality(scenes) if (pair.row.scene, pair.row.codec) == ("garden", "spz")]
     assert f"| garden, {SPLATS:,} | SPZ v4 | 20.0 | 34.50 dB | -0.07 dB | {100 * (share or 0):.0f} % |" in text
-    assert "| SOG, one iteration | 9.0 | 40.00 dB |" in text
+    assert "| SOG | 9.0 | 40.00 dB |" in text
     naive = [delta for delta in deltas(scenes) if delta.codec == "naive"]
     cells = [
         f"{delta.rate.pchip:+.1f} %, {delta.quality.pchip:+.1f} dB" for delta in naive if delta.rate and delta.quality
@@ -57,6 +57,20 @@ def test_a_missing_default_or_curve_leaves_its_part_out(tmp_path: Path) -> None:
     assert "BD-rate" not in text
     alone = write_results(tmp_path / "alone", {"yard": only[:1]})
     assert rate_tables(load_results(alone)) == []
+
+
+def test_codecs_without_a_quality_option_are_named(tmp_path: Path) -> None:
+    curve = [("default-H0", 9000, 28.0), ("default-H1", 12_000, 31.0), ("default-H2", 15_000, 36.0)]
+    curve += [("default", 18_000, 41.0)]
+    for codecs, names in (
+        (["spz"], "SPZ has"),
+        (["sog", "spz"], "SOG and SPZ have"),
+        (["compressed-ply", "sog", "spz"], "compressed.ply, SOG and SPZ have"),
+    ):
+        rows = [one for one in scene_rows("yard") if one["codec"] != "spz"]
+        rows += [row("yard", codec, *point) for codec in codecs for point in curve]
+        text = "\n".join(rate_tables(load_results(write_results(tmp_path, {"yard": rows}))))
+        assert f"\n{names} no quality option: these curves come from leaving out SH degrees.\n" in text
 
 
 def test_without_rows_there_is_nothing_about_rates_and_bad_rows_are_refused(tmp_path: Path) -> None:

@@ -207,6 +207,16 @@ def test_means_are_over_scenes_that_all_have_the_setting(tmp_path: Path) -> None
     assert "Mean over 2 scenes" in page(tmp_path)
 
 
+def test_an_encoder_with_a_part_replaced_has_no_speed(tmp_path: Path) -> None:
+    assert "left out: a search in it" not in page(write_results(tmp_path, {"garden": scene_rows("garden")}))
+    write_results(tmp_path, {"garden": [*scene_rows("garden"), row("garden", "sog", "default", 9000, 40.0)]})
+    text = page(tmp_path)
+    assert "Encoding SOG is left out: a search in it was replaced" in text
+    table = Outline(text).tables["Speed and memory, garden"]
+    assert next(cells for cells in table if cells[0] == "SOG default")[1:] == ["–", "250.00", "–", "1.5×"]
+    assert next(cells for cells in table if cells[0] == "SPZ v4")[1:] == ["500.00", "250.00", "2.0×", "1.5×"]
+
+
 def test_one_scene_has_no_mean(tmp_path: Path) -> None:
     write_results(tmp_path, {"garden": scene_rows("garden")})
     text = page(tmp_path)

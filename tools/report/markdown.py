@@ -9,15 +9,15 @@ from gscodec_tools.report.rows import TARGETS, Row, Scene, codec_name
 
 from gscodec.config import EncodeConfig
 
-# Of each other codec the first of these settings that has a result on a scene, and what to call it.
+# Settings of other codecs, and what to call them.
 SHOWN = (
-    (("spz", "v4", "SPZ v4"),),
-    (("spz", "v3", "SPZ v3"),),
-    (("compressed-ply", "default", "compressed.ply"),),
-    (("sog", "default", "SOG"), ("sog", "i1", "SOG, one iteration")),
-    (("naive", "8bit", "naive, 8 bits"),),
+    ("spz", "v4", "SPZ v4"),
+    ("spz", "v3", "SPZ v3"),
+    ("compressed-ply", "default", "compressed.ply"),
+    ("sog", "default", "SOG"),
+    ("naive", "8bit", "naive, 8 bits"),
 )
-NO_QUALITY_OPTION = ("spz", "compressed-ply")
+NO_QUALITY_OPTION = ("spz", "compressed-ply", "sog")
 
 
 def rate_tables(scenes: Sequence[Scene]) -> list[str]:
@@ -47,18 +47,16 @@ def _scene_lines(scene: Scene, pairs: Sequence[EqualQuality]) -> list[str]:
     default = f"q{EncodeConfig().quality:g}"
     lines = [_line(row, "gscodec, default", "") for row in scene.sweep if row.label == default]
     own = {(pair.row.codec, pair.row.label): pair for pair in pairs if pair.row.scene == scene.name}
-    for settings in SHOWN:
-        for codec, label, title in settings:
-            if pair := own.get((codec, label)):
-                share = f"{100 * pair.ratio:.0f} %" if pair.ratio is not None else pair.note
-                lines.append(_line(pair.row, title, share))
-                break
+    for codec, label, title in SHOWN:
+        if pair := own.get((codec, label)):
+            share = f"{100 * pair.ratio:.0f} %" if pair.ratio is not None else pair.note
+            lines.append(_line(pair.row, title, share))
     return lines
 
 
 def _others(scenes: Sequence[Scene]) -> list[str]:
     """Which versions, in one line."""
-    wanted = {(codec, label) for settings in SHOWN for codec, label, _ in settings}
+    wanted = {(codec, label) for codec, label, _ in SHOWN}
     rows = [row for scene in scenes for row in scene.peers if (row.codec, row.label) in wanted]
     versions = {row.codec_version: None for row in rows if row.codec_version and row.codec != "naive"}
     parts = [f"Others: {', '.join(sorted(versions))}"] if versions else []
@@ -87,10 +85,9 @@ def _bd_table(scenes: Sequence[Scene]) -> list[str]:
     ]
     filtered = [codec_name(codec) for codec in codecs if codec in NO_QUALITY_OPTION]
     if filtered:
-        have = "has" if len(filtered) == 1 else "have"
-        lines.append(
-            f"{' and '.join(filtered)} {have} no quality option: these curves come from leaving out SH degrees."
-        )
+        *first, last = filtered
+        names_have = f"{', '.join(first)} and {last} have" if first else f"{last} has"
+        lines.append(f"{names_have} no quality option: these curves come from leaving out SH degrees.")
     if TARGETS in codecs:
         lines.append(
             f"{codec_name(TARGETS)}: this codec asked for sizes, so that it prunes and weighs splats by virtual views;"
