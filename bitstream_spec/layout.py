@@ -15,7 +15,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
-VERSION = (0, 2)
+VERSION = (0, 3)
 MAGIC = b"\x89GSB\r\n\x1a\n"
 WHOLE_FILE = 0xFFFFFFFF  # value of TOC_ENTRY.tile for a stream that belongs to no tile
 FLAG_CRITICAL = 1  # bit 0 of TOC_ENTRY.flags
@@ -67,6 +67,7 @@ class StreamKind(IntEnum):
     AC2 = 22
     AC3 = 23
     AC4 = 24
+    BASES = 25
     SCHEMA = 32
     REFERENCES = 33
     FLOAT_POSITIONS = 34
@@ -274,11 +275,14 @@ NATIVE_PARAMS = Layout(
         Field("scale_step", "I", "base step of the two longer log scales, 1/65536 octave", range(1, 1 << 24)),
         Field("ratio_step", "I", "base step of the shortest axis over the middle one, 1/65536", range(1, 1 << 24)),
         Field("opacity_step", "I", "base step of log2 opacity, 1/65536 octave", range(1, 1 << 24)),
-        Field("dc_step", "I", "base step of SH DC, 1/1048576", range(1, 1 << 24)),
-        Field("ac_step", "4I", "base steps of SH degree 1..4, 1/1048576; each 1 .. 16777215"),
+        Field("dc_step", "I", "base step of component 0, 1/1048576", range(1, 1 << 24)),
+        Field("ac_step", "4I", "base steps of AC1..AC4, 1/1048576; each 1 .. 16777215"),
         Field("direction_offset", "i", "log2 of the levels of the first rotation code, 1/65536 octave"),
         Field("roll_offset", "i", "log2 of the levels of the second rotation code, 1/65536 octave"),
-        Field("energy_prior", "32H", "expected magnitude of SH AC codes by weight class, in 1/256"),
+        Field("energy_prior", "32H", "magnitude of component codes by weight class, over that of all, in 1/256"),
+        Field(
+            "profile", "72H", "expected magnitude of the codes of component 1..24, for each channel 0, 1, 2, in 1/1024"
+        ),
         Field("middle_predictor", "5i", "middle log scale: bias, then factors / 4096"),
         Field("long_predictor", "6i", "longest log scale: bias, then factors / 4096"),
     ),

@@ -28,13 +28,13 @@ from .reference_common import FormatError, no_constant, require, split, unpack_z
 from .reference_lossless import Schema
 
 MAGIC = bytes.fromhex("89 47 53 42 0D 0A 1A 0A")
-VERSION = (0, 2)
+VERSION = (0, 3)
 WHOLE_FILE = 0xFFFFFFFF
 NATIVE, LOSSLESS = 1, 2
 RAW, ZSTD, RANS = 0, 1, 2
 META, TILES, DIGESTS, PARAMS, TABLES = 1, 2, 3, 4, 5
-GEOMETRY = 16  # then OPACITY, SCALE, ROTATION, DC, AC1 .. AC4
-KNOWN_KINDS = {*range(1, 6), *range(16, 25), *range(32, 41)}
+GEOMETRY, BASES = 16, 25  # between them OPACITY, SCALE, ROTATION, DC, AC1 .. AC4
+KNOWN_KINDS = {*range(1, 6), *range(16, 26), *range(32, 41)}
 SCHEMA, REFERENCES = 32, 33  # then FLOAT_POSITIONS .. FLOAT_AC, EXTRAS
 LIMIT_SPLATS, LIMIT_BYTES = 1 << 26, 1 << 35  # limits of this reader (chapter "Limits")
 PLY_TYPES = {"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint"}
@@ -239,12 +239,15 @@ def decode_native(streams: Streams, header: Header, counts: list[int]) -> Iterat
     """The arrays of each tile of a file of the native branch."""
     params = geometry.read_params(whole_file(streams, PARAMS, geometry.PARAMS_BYTES))
     groups = geometry.read_groups(payload(streams, -1, TABLES, (RAW, ZSTD), 0, geometry.TABLES_AT_MOST))
+    most = geometry.REGIONS_AT_MOST * geometry.region_bytes(header.rest)
+    stored = payload(streams, -1, BASES, (RAW, ZSTD), 0, most) if header.rest else b""
+    bases = geometry.read_bases(stored, header.rest)
     # GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC1 .. AC*d*
     sizes = [12, 4, 12, 16, 12, *(12 * (2 * degree + 1) for degree in range(1, header.sh_degree + 1))]
     for tile, count in enumerate(counts):
         require(count <= geometry.SPLATS_AT_MOST, f"tile {tile}: too many splats")
         parts = tile_streams(streams, tile, GEOMETRY, [count * size for size in sizes])
-        yield native.decode_tile(parts, count, params, groups)
+        yield native.decode_tile(parts, count, params, groups, bases)
 
 
 def decode_lossless(streams: Streams, header: Header, counts: list[int], schema: Schema) -> Iterator[list[bytes]]:

@@ -23,7 +23,8 @@ ALPHABET = 72
 GROUP_SIZES = (1047, 256, 192, 212, 288, 378)  # GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC
 TABLES_AT_MOST = sum(GROUP_SIZES) * (1 + 3 * ALPHABET)  # bytes
 SPLATS_AT_MOST = 1048576  # of a tile
-PARAMS_BYTES = 192
+PARAMS_BYTES = 336
+REGIONS_AT_MOST = 256  # of BASES
 
 
 # ---- Planes of arrays
@@ -40,7 +41,7 @@ def read_signed(planes: Planes, contexts: Ints) -> Ints:
     return np.where(v % 2 == 0, v // 2, -(v + 1) // 2)
 
 
-# ---- NATIVE_PARAMS, TABLES
+# ---- NATIVE_PARAMS, TABLES, BASES
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Params:
     direction_offset: int
     roll_offset: int
     energy_prior: Ints  # one for each weight class
+    profile: tuple[int, ...]  # 3 * (component - 1) + channel
     middle_predictor: tuple[int, ...]
     long_predictor: tuple[int, ...]
 
@@ -67,7 +69,7 @@ def read_params(data: bytes) -> Params:
     """NATIVE_PARAMS and its rules; data has PARAMS_BYTES bytes."""
     reals, (pixel_log, *steps) = struct.unpack_from("<5d", data), struct.unpack_from("<i8I", data, 40)
     offsets, prior = struct.unpack_from("<2i", data, 76), struct.unpack_from("<32H", data, 84)
-    predictors = struct.unpack_from("<11i", data, 148)
+    profile, predictors = struct.unpack_from("<72H", data, 148), struct.unpack_from("<11i", data, 292)
     require(all(abs(real) <= 2.0**100 for real in reals), "PARAMS: a float is not finite or too large")  # NaN fails
     require(min(reals[3:]) >= 2.0**-100, "PARAMS: zone_radius or cell_size is too small")
     require(all(1 <= step < 1 << 24 for step in steps), "PARAMS: a step is out of bounds")
@@ -75,7 +77,8 @@ def read_params(data: bytes) -> Params:
     require(all(abs(value) <= 1 << 22 for value in bounded), "PARAMS: a value is out of bounds")
     scale, ratio, opacity, dc, *ac = steps
     own = (pixel_log, scale, ratio, opacity, dc, tuple(ac), offsets[0], offsets[1])
-    return Params(reals[:3], reals[3], reals[4], *own, np.array(prior, np.int64), predictors[:5], predictors[5:])
+    own_prior = np.array(prior, np.int64)
+    return Params(reals[:3], reals[3], reals[4], *own, own_prior, profile, predictors[:5], predictors[5:])
 
 
 def read_groups(data: bytes) -> list[list[Table]]:
@@ -83,6 +86,29 @@ def read_groups(data: bytes) -> list[list[Table]]:
     tables = read_tables(data, sum(GROUP_SIZES), ALPHABET)
     ends = [sum(GROUP_SIZES[:number]) for number in range(len(GROUP_SIZES) + 1)]
     return [tables[start:end] for start, end in pairwise(ends)]
+
+
+@dataclass(frozen=True)
+class Bases:
+    """BASES; no regions: components are SH coefficients."""
+
+    centres: Reals  # [R, 3]
+    matrices: Ints  # [R, K, K + 1]
+
+
+def region_bytes(rest: int) -> int:
+    """What a region takes in BASES; rest is K."""
+    return 12 + rest * (rest + 1)
+
+
+def read_bases(data: bytes, rest: int) -> Bases:
+    """BASES and its rules; rest is K."""
+    count, left = divmod(len(data), region_bytes(rest))
+    require(left == 0 and count <= REGIONS_AT_MOST, "BASES: wrong size")
+    centres = np.frombuffer(data, "<f4", 3 * count).astype(np.float64).reshape(count, 3)
+    require(bool((np.abs(centres) <= 2.0**100).all()), "BASES: a centre is not finite or too large")  # NaN fails
+    matrices = np.frombuffer(data, np.int8, offset=12 * count).astype(np.int64)
+    return Bases(centres, matrices.reshape(count, rest, rest + 1))
 
 
 # ---- Fixed-point functions

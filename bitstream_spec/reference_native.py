@@ -14,6 +14,7 @@ from .reference_geometry import (
     LN2,
     NEAR,
     ONE,
+    Bases,
     Ints,
     Level,
     Params,
@@ -128,19 +129,11 @@ def decode_rotation(data: bytes, tables: list[Table], params: Params, tile: Tile
     return float32(quaternions(*centres, needle)).T.tobytes()
 
 
-# ---- Colours
-
-U, A, B, C, D = 2.0**-20, 0.5773502691896258, 0.7071067811865476, 0.4082482904638631, 0.8164965809277261
+# ---- Colours: DC
 
 
-def colours(o0: Ints, o1: Ints, o2: Ints) -> list[npt.NDArray[np.float32]]:
-    """Columns red, green, blue from the opponent values."""
-    bright, rb, g = o0 * U * A, o1 * U * B, o2 * U
-    return [float32((bright + rb) + g * C), float32(bright - g * D), float32((bright - rb) + g * C)]
-
-
-def decode_dc(data: bytes, tables: list[Table], params: Params, tile: Tile) -> tuple[bytes, list[Ints]]:
-    """DC: SH coefficients of degree 0; also the opponent values."""
+def decode_dc(data: bytes, tables: list[Table], params: Params, tile: Tile) -> list[Ints]:
+    """DC: component 0, its three channels."""
     planes = Planes(data, tables)
     c = tile.weight
     values = [read_signed(planes, c)]
@@ -153,59 +146,112 @@ def decode_dc(data: bytes, tables: list[Table], params: Params, tile: Tile) -> t
         for level, weights in zip(tile.levels, tile.near, strict=True):
             here = level.splats
             o[here] = clamp(level.predict(weights, o) + value[here] * step[here], 1 << 40)
-    return np.array(colours(*opponents)).T.tobytes(), opponents
+    return opponents
 
 
-# ---- AC1 .. AC4
+# ---- Colours: AC1 .. AC4
 
 
-def decode_ac(datas: Sequence[bytes], tables: list[Table], params: Params, tile: Tile, dc: Sequence[Ints]) -> bytes:
-    """AC1 .. AC4: sh_rest."""
+def factors(profile: Sequence[int], components: int) -> list[tuple[int, int]]:
+    """The factors f and g of components 1 .. `components`, place 3 * (component - 1) + channel."""
+    w, pairs = [4096] * 4, []
+    for number, p in enumerate(profile[: 3 * components]):
+        own = 1 + number % 3
+        pairs.append(((p << 16) // w[0], (p << 16) // w[own]))
+        w[0] += p - (w[0] >> 2)
+        w[own] += p - (w[own] >> 2)
+    return pairs
+
+
+def decode_ac(
+    datas: Sequence[bytes], tables: list[Table], params: Params, tile: Tile, dc: Sequence[Ints]
+) -> list[list[Ints]]:
+    """AC1 .. AC4: components 1 .. K, three channels of each."""
     features = [scale >> 13 for scale in tile.scales] + [o >> 14 for o in dc]
     alike = [level.weights(tile.q, features) for level in tile.levels] if datas else []
-    energies = [params.energy_prior[tile.weight] for _ in range(4)]
-    columns: list[npt.NDArray[np.float32]] = []
+    energies = [4 * params.energy_prior[tile.weight] for _ in range(4)]
+    pairs = iter(factors(params.profile, (len(datas) + 1) ** 2 - 1))
+    components = []
     for degree, data in enumerate(datas, 1):
         planes = Planes(data, tables)
         step = class_steps(params.ac_step[degree - 1], 1 << 26)[tile.weight]
         for _ in range(2 * degree + 1):
-            opponents = []
-            for channel in range(3):
-                o = np.zeros_like(step)
+            opponents = [np.zeros_like(step) for _ in range(3)]
+            for channel, o in enumerate(opponents):
+                f, g = next(pairs)
                 for level, weights in zip(tile.levels, alike, strict=True):
-                    read_ac(planes, channel, step, level, weights, o, energies)
-                opponents.append(o)
-            columns += colours(*opponents)
+                    common, own = energies[0][level.splats], energies[1 + channel][level.splats]
+                    bucket = np.searchsorted(ENERGY, (common * f + own * g) >> 17, side="right")
+                    value = read_ac(planes, channel, step, level, weights, o, bucket)
+                    m = np.minimum(np.abs(value), 40) * 256
+                    common += m - (common >> 2)  # in place: slices of the energies
+                    own += m - (own >> 2)
+            components.append(opponents)
         planes.finish()
-    return np.array(columns).T.tobytes()
+    return components
 
 
 def read_ac(
-    planes: Planes, channel: int, steps: Ints, level: Level, weights: Ints, o: Ints, energies: list[Ints]
-) -> None:
-    """A plane of AC: the opponent values o of a level; updates its splats' integers E[0] and E[1 + channel]."""
-    here = level.splats
-    common, own, step = energies[0][here], energies[1 + channel][here], steps[here]
-    predicted = level.predict(weights, o)
-    bucket = np.searchsorted(ENERGY, (common + own) >> 1, side="right")
+    planes: Planes, channel: int, steps: Ints, level: Level, weights: Ints, o: Ints, bucket: npt.NDArray[np.intp]
+) -> Ints:
+    """A plane of AC: sets the values o of a level and returns the codes."""
+    step, predicted = steps[level.splats], level.predict(weights, o)
     near = sum(t * step <= 20 * np.abs(predicted) for t in NEAR)
     value = read_signed(planes, (bucket * 9 + near) * 3 + channel)
     value = np.where((predicted < 0) & (value > -(1 << 31)), -value, value)
-    m = np.minimum(np.abs(value), 40) * 256
-    common += (m - common) >> 4  # in place: slices of the energies
-    own += (m - own) >> 3
-    o[here] = clamp(value * step, 1 << 40)
+    o[level.splats] = clamp(value * step, 1 << 40)
+    return value
+
+
+# ---- Colours: Regions, SH
+
+U, A, B, C, D = 2.0**-25, 0.5773502691896258, 0.7071067811865476, 0.4082482904638631, 0.8164965809277261
+
+
+def regions(positions: Reals, bases: Bases) -> Ints:
+    """The region of each of the positions [n, 3]; region 0 if there are none."""
+    region, least = np.zeros(len(positions), np.int64), np.full(len(positions), np.inf)
+    for r, centre_of_r in enumerate(bases.centres):
+        x, y, z = (positions - centre_of_r).T
+        s = (x * x + y * y) + z * z
+        region[s < least] = r
+        least = np.minimum(least, s)
+    return region
+
+
+def spherical_harmonics(components: Ints, region: Ints, bases: Bases) -> Ints:
+    """S of components, both [K + 1, 3, n]."""
+    if not len(bases.centres):
+        return 32 * components
+    sums = np.zeros_like(components)
+    sums[0] = 32 * components[0]
+    for r, matrix in enumerate(bases.matrices):
+        here = region == r
+        for j, row in enumerate(matrix):
+            sums[:, :, here] += row[:, np.newaxis, np.newaxis] * components[j + 1][:, here]
+    return sums
+
+
+def colours(s: Ints) -> npt.NDArray[np.float32]:
+    """Red, green, blue from S of three channels: [n, 3] from [3, n]."""
+    bright, rb, g = s[0] * U * A, s[1] * U * B, s[2] * U
+    return float32(np.array([(bright + rb) + g * C, bright - g * D, (bright - rb) + g * C]).T)
 
 
 # ---- A tile
 
 
-def decode_tile(streams: Sequence[bytes], count: int, params: Params, groups: Sequence[list[Table]]) -> list[bytes]:
+def decode_tile(
+    streams: Sequence[bytes], count: int, params: Params, groups: Sequence[list[Table]], bases: Bases
+) -> list[bytes]:
     """The tile's arrays in the order of "Decoding a scene" from GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC1 .."""
     positions, tile = decode_geometry(streams[0], groups[0], params, count)
     opacity = decode_opacity(streams[1], groups[1], params, tile)
     scales = decode_scale(streams[2], groups[2], params, tile)
     rotations = decode_rotation(streams[3], groups[3], params, tile)
-    dc, opponents = decode_dc(streams[4], groups[4], params, tile)
-    rest = decode_ac(streams[5:], groups[5], params, tile, opponents)
-    return [positions, scales, rotations, opacity, dc, rest]
+    dc = decode_dc(streams[4], groups[4], params, tile)
+    components = np.array([dc, *decode_ac(streams[5:], groups[5], params, tile, dc)])
+    region = regions(np.frombuffer(positions, "<f4").reshape(count, 3).astype(np.float64), bases)
+    sh_dc, *rest = (colours(s) for s in spherical_harmonics(components, region, bases))
+    sh_rest = np.stack(rest, axis=1).tobytes() if rest else b""
+    return [positions, scales, rotations, opacity, sh_dc.tobytes(), sh_rest]

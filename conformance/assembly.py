@@ -28,7 +28,7 @@ from bitstream_spec.layout import (
     Layout,
     StreamKind,
 )
-from conformance.plain_bands import decode_band
+from conformance.plain_bands import decode_layer
 from gscodec.bitstream.container import Container, write_container
 from gscodec.bitstream.entries import Header, Stream
 from gscodec.bitstream.source import BytesSource
@@ -186,7 +186,7 @@ def record(data: bytes) -> dict[Key, list[Plane]]:
 
     with (
         mock.patch.object(native, "PlaneReader", Recorder),
-        mock.patch.object(native, "decode_band", decode_band),
+        mock.patch.object(native, "decode_layer", decode_layer),
         mock.patch.object(lossless, "PlaneReader", Recorder),
     ):
         decode(data, threads=1)

@@ -21,7 +21,8 @@ from conformance.sample_clouds import (
     with_meta,
 )
 from gscodec import EncodeConfig, encode
-from gscodec.branches.native import tiling
+from gscodec.branches.lossless import encode as lossless_encode
+from gscodec.branches.native import colour_bases, tiling
 from gscodec.cloud import GaussianCloud
 
 BINS = ("main", "uncommon", "faulty")
@@ -53,9 +54,19 @@ class Case:
     about: str = ""
 
 
-def native(cloud: GaussianCloud, quality: float = 75.0, tile_splats: int = 65536) -> bytes:
-    """Encoded by the native branch with at most ``tile_splats`` splats a tile."""
-    with warnings.catch_warnings(), patched(tiling, TILE_SPLATS=tile_splats):
+def native(
+    cloud: GaussianCloud, quality: float = 75.0, tile_splats: int = 65536, splats_per_region: int = 4096
+) -> bytes:
+    """Encoded by the native branch with at most ``tile_splats`` splats a tile.
+
+    One region for each ``splats_per_region`` splats, but none below a quarter of as many: with the usual number
+    files as small as these have none.
+    """
+    with (
+        warnings.catch_warnings(),
+        patched(tiling, TILE_SPLATS=tile_splats),
+        patched(colour_bases, SPLATS_PER_REGION=splats_per_region, FEWEST_SPLATS=splats_per_region // 4),
+    ):
         warnings.simplefilter("error")  # a splat left out would make another case than the one described
         return encode(cloud, EncodeConfig(quality=quality))
 
@@ -75,16 +86,29 @@ def main_cases() -> list[Case]:
     for degree, count in enumerate((400, 300, 200, 150, 100)):
         add(
             f"native-degree{degree}",
-            f"{count} splats of SH degree {degree}.",
+            f"{count} splats of SH degree {degree}, no regions.",
             lambda n=count, d=degree: native(scene(n, d, 100 + d)),
         )
+    for degree, count in ((1, 200), (2, 120), (3, 100), (4, 80)):
+        add(
+            f"native-regions-degree{degree}",
+            f"{count} splats of SH degree {degree} in several regions, each with colours in a basis of its own.",
+            lambda n=count, d=degree: native(scene(n, d, 140 + d), splats_per_region=n // (6 - d)),
+        )
+    add("native-region", "60 splats of SH degree 3 in one region.",
+        lambda: native(scene(60, 3, 145), splats_per_region=60))  # fmt: skip
+    add(
+        "native-regions-tiles",
+        "Five regions and four tiles, most of them with splats of several regions, SH degree 2.",
+        lambda: native(scene(80, 2, 146), tile_splats=20, splats_per_region=16),
+    )
     for quality in (1, 40, 90, 100):
         add(f"native-quality{quality}", f"Quality {quality}.", lambda q=quality: native(scene(120, 1, 110), q))
     add("native-empty", "No splats and no tiles, SH degree 3.", lambda: native(scene(0, 3, 120)))
     add("native-one", "One splat.", lambda: native(scene(1, 3, 121)))
     add("native-two", "Two splats.", lambda: native(scene(2, 2, 122)))
     add("native-equal", "500 splats, all equal: one leaf holds all.", lambda: native(repeated(scene(1, 1, 123), 500)))
-    add("native-tiles", "300 splats in tiles of at most 25.", lambda: native(scene(300, 0, 124), tile_splats=25))
+    add("native-tiles", "200 splats in tiles of at most 25.", lambda: native(scene(200, 0, 124), tile_splats=25))
     add("native-tiles-of-one", "Seven splats in seven tiles.", lambda: native(scene(7, 1, 125), tile_splats=1))
     add(
         "native-wide",
@@ -145,8 +169,8 @@ def main_cases() -> list[Case]:
     )
     add(
         "lossless-tiles",
-        "Two tiles: 65800 rows, most of them copies of earlier ones.",
-        lambda: lossless(scene(7, 0, 228).select(np.arange(65800) // 9400)),
+        "Two tiles: 65800 rows, most of them copies of the row before.",
+        lambda: many_rows(228),
     )
     add("lossless-copies", "Rows that copy single attributes of earlier rows, columns of few values.",
         lambda: lossless(partial_copies(90, 1, 229)))  # fmt: skip
@@ -157,6 +181,12 @@ def far(seed: int) -> GaussianCloud:
     """A scene far from the origin."""
     cloud = scene(100, 1, seed)
     return replace(cloud, positions=cloud.positions + np.array([30000, -20000, 5000], np.float32))
+
+
+def many_rows(seed: int) -> bytes:
+    """More rows than a tile holds; each refers to the row before: fewer bytes than what the encoder would choose."""
+    with patched(lossless_encode, choose_references=lambda near, *_rest: np.arange(-1, len(near) - 1, dtype=np.int32)):
+        return lossless(scene(7, 0, seed).select(np.arange(65800) // 9400))
 
 
 def big_endian(seed: int) -> GaussianCloud:

@@ -20,7 +20,7 @@ CORRUPT, FEATURE, OTHER_VERSION, MAGIC, LIMIT = (
     ("limit-exceeded",),
 )
 
-# Streams of the base file: META, TILES, DIGESTS, PARAMS, TABLES, then these of tile 0, then of tile 1.
+# Streams of the base file: META, TILES, DIGESTS, PARAMS, TABLES, BASES, then these of tile 0, then of tile 1.
 OF_TILE = (
     StreamKind.GEOMETRY,
     StreamKind.OPACITY,
@@ -29,17 +29,18 @@ OF_TILE = (
     StreamKind.DC,
     StreamKind.AC1,
 )
-META_AT, TILES_AT, TABLES_AT, GEOMETRY_AT, OPACITY_AT, LAST_AT = 0, 1, 4, 5, 6, 16
+META_AT, TILES_AT, TABLES_AT, BASES_AT, GEOMETRY_AT, OPACITY_AT, LAST_AT = 0, 1, 4, 5, 6, 7, 17
+STREAMS = 18
 
 Build = Callable[[], bytes]
 Codes = tuple[str, ...]
-SPLATS = 8  # in two tiles
+SPLATS = 4  # in two tiles
 
 
 @cache
 def base() -> bytes:
-    """The file that is damaged: two tiles of SH degree 1."""
-    return native(scene(SPLATS, 1, 400, ("base",)), tile_splats=SPLATS // 2)
+    """The file that is damaged: two tiles of SH degree 1, two regions."""
+    return native(scene(SPLATS, 1, 400, ("base",)), 50, tile_splats=SPLATS // 2, splats_per_region=SPLATS // 2)
 
 
 def parts() -> Parts:

@@ -28,6 +28,7 @@ from conformance.faulty_base import (
     OF_TILE,
     OTHER_VERSION,
     SPLATS,
+    STREAMS,
     TABLES_AT,
     base,
     fault,
@@ -58,7 +59,8 @@ def heads() -> Iterator[Case]:
     for name, sentence, about, how in damage:
         yield fault(f"magic-{name}", sentence, MAGIC, about, lambda f=how: f(base()))
     own, after = VERSION
-    for major, minor in ((own, after + 1), (own + 1, 0), (own + 1, after), (own + 256, after), (65535, 65535)):
+    others = ((own, after - 1), (own, after + 1), (own + 1, 0), (own + 1, after), (own + 256, after), (65535, 65535))
+    for major, minor in others:
         yield fault(
             f"version-{major}-{minor}",
             f"Version {major}.{minor}, nothing else unusual.",
@@ -93,7 +95,18 @@ def heads() -> Iterator[Case]:
         lambda: edit_header(base(), "branch", 2),
     )
     yield fault(
-        "degree-higher", "SH degree 2 without AC2.", CORRUPT, "AC2", lambda: edit_header(base(), "sh_degree", 2)
+        "degree-higher",
+        "SH degree 2 without AC2.",
+        CORRUPT,
+        "AC2",
+        lambda: edit_header(parts().put(StreamKind.BASES, None, b"").file(), "sh_degree", 2),
+    )
+    yield fault(
+        "degree-higher-bases",
+        "SH degree 2 with BASES of degree 1.",
+        CORRUPT,
+        "BASES",
+        lambda: edit_header(base(), "sh_degree", 2),
     )
     yield fault(
         "degree-lower",
@@ -144,7 +157,7 @@ def heads() -> Iterator[Case]:
 
 def checksums() -> Iterator[Case]:
     """Checksums that do not match."""
-    crc_at = stream_entry_at(17)
+    crc_at = stream_entry_at(STREAMS)
     yield fault(
         "crc-head",
         "header_crc32 has a bit flipped.",
@@ -159,7 +172,7 @@ def checksums() -> Iterator[Case]:
         "checksum of the header",
         lambda: put_bytes(base(), crc_at, bytes(4)),
     )
-    for number, stream in enumerate(parts().streams[: LAST_AT - 5]):
+    for number, stream in enumerate(parts().streams[: GEOMETRY_AT + len(OF_TILE)]):
         name = StreamKind(stream.kind).name
         yield fault(
             f"crc-{name.lower()}",
@@ -172,7 +185,7 @@ def checksums() -> Iterator[Case]:
                 lambda: edit_entry(base(), LAST_AT, "crc32", 0))  # fmt: skip
     unknown = Stream(0x7000, Coder.RAW, b"skipped", 7, None, critical=False)
     yield fault("crc-skipped", "The crc32 of a stream that is skipped does not match.", CORRUPT, "checksum of kind",
-                lambda: edit_entry(parts().plus(unknown).file(), 5, "crc32", 0))  # fmt: skip
+                lambda: edit_entry(parts().plus(unknown).file(), GEOMETRY_AT, "crc32", 0))  # fmt: skip
 
 
 def flipped(at: int) -> bytes:
@@ -182,7 +195,7 @@ def flipped(at: int) -> bytes:
 
 def common_streams() -> Iterator[Case]:
     """TILES, DIGESTS, missing streams, wrong coders."""
-    for kind in (StreamKind.TILES, StreamKind.DIGESTS, StreamKind.PARAMS, StreamKind.TABLES):
+    for kind in (StreamKind.TILES, StreamKind.DIGESTS, StreamKind.PARAMS, StreamKind.TABLES, StreamKind.BASES):
         yield fault(
             f"missing-{kind.name.lower()}",
             f"No {kind.name}.",

@@ -24,6 +24,7 @@ from conformance.faulty_base import (
     LIMIT,
     OPACITY_AT,
     SPLATS,
+    STREAMS,
     TABLES_AT,
     TILES_AT,
     base,
@@ -108,10 +109,10 @@ def lengths() -> Iterator[Case]:
             about,
             lambda v=value: edit_header(base(), "tile_count", v),
         )
-    for name, value in wrong_lengths(17, 32):
+    for name, value in wrong_lengths(STREAMS, 32):
         yield fault(
             f"stream-count-{name}",
-            f"stream_count is {value} instead of 17.",
+            f"stream_count is {value} instead of {STREAMS}.",
             CORRUPT,
             "stream count and header length disagree",
             lambda v=value: edit_header(base(), "stream_count", v),

@@ -169,7 +169,20 @@ def params() -> Iterator[Case]:
         "PARAMS",
         lambda: changed(PARAMS, None, lambda d: d + b"\0"),
     )
+    yield fault(
+        "params-without-profile",
+        "PARAMS of 192 bytes, as version 0.2 had it.",
+        CORRUPT,
+        "PARAMS",
+        lambda: changed(PARAMS, None, without_profile),
+    )
     yield fault("params-empty", "PARAMS is empty.", CORRUPT, "PARAMS", lambda: changed(PARAMS, None, lambda _: b""))
+
+
+def without_profile(payload: bytes) -> bytes:
+    """PARAMS without its field ``profile``."""
+    at = NATIVE_PARAMS.offsets["profile"]
+    return payload[:at] + payload[NATIVE_PARAMS.offsets["middle_predictor"] :]
 
 
 def leb128(*numbers: int) -> bytes:

@@ -21,6 +21,8 @@ from gscodec.branches.lossless.parameters import Parameters
 from gscodec.branches.lossless.syntax import MODE_CELLS
 from gscodec.branches.native import encode as native_encode
 from gscodec.branches.native.footprint import Classes, Zone
+from gscodec.cloud import GaussianCloud
+from gscodec.config import StepOffsets
 from gscodec.digest import DIGEST_BYTES
 from gscodec.entropy.bytes import decompress
 from gscodec.entropy.tables import TOTAL
@@ -118,7 +120,7 @@ def uncommon_cases() -> list[Case]:
 
 def four_tiles() -> Parts:
     """The file that most cases start from."""
-    return Parts.of(native(scene(60, 1, 301, ("four tiles",)), tile_splats=15))
+    return Parts.of(native(scene(24, 1, 301, ("four tiles",)), tile_splats=6))
 
 
 def streams_reversed() -> bytes:
@@ -190,7 +192,7 @@ def octree(depth: int | None) -> bytes:
 
     def classify(zone: Zone, positions: Any, *rest: Any) -> Classes:
         classes = real(zone, positions, *rest)
-        cell = native_encode.base_steps(75.0, zone)["cell_size"]
+        cell = native_encode.base_steps(75.0, zone, StepOffsets())["cell_size"]
         extent = float(np.ptp(positions.astype(np.float64), axis=0).max())
         exponent = native_encode.tile_exponent(extent, cell, classes.places)
         depths = np.arange(len(positions)) % 22 if depth is None else np.full(len(positions), depth)
@@ -213,11 +215,11 @@ def random_weights() -> bytes:
         return native(scene(100, 3, 303))
 
 
-def with_values(**values: Any) -> bytes:
+def with_values(cloud: GaussianCloud | None = None, **values: Any) -> bytes:
     """Other values in PARAMS, and a file that fits them."""
     real = native_encode.base_steps
-    with patched(native_encode, base_steps=lambda quality, zone: real(quality, zone) | values):
-        return native(scene(60, 2, 304))
+    with patched(native_encode, base_steps=lambda *given: real(*given) | values):
+        return native(cloud or scene(60, 2, 304))
 
 
 def with_cells(cell_size: float) -> bytes:
@@ -226,7 +228,7 @@ def with_cells(cell_size: float) -> bytes:
 
     def classify(zone: Zone, *rest: Any) -> Classes:
         classes = real(zone, *rest)
-        shift = round(math.log2(cell_size / usual(75.0, zone)["cell_size"]))
+        shift = round(math.log2(cell_size / usual(75.0, zone, StepOffsets())["cell_size"]))
         return replace(classes, places=(classes.places + shift).astype(np.int32))
 
     usual = native_encode.base_steps
@@ -247,7 +249,10 @@ def wild_predictors() -> bytes:
     with patched(
         native_encode,
         fit_predictor=lambda _target, features: factors[1 + features.shape[1]],
-        _energy_prior=lambda *_: tuple(2114 * i for i in range(32)),
+        _expected_energy=lambda *_: {
+            "energy_prior": tuple(2114 * i for i in range(32)),
+            "profile": tuple(911 * (71 - i) for i in range(72)),
+        },
     ):
         return native(scene(60, 1, 305))
 
@@ -255,7 +260,7 @@ def wild_predictors() -> bytes:
 def with_references(choose: Callable[[int], Any]) -> bytes:
     """References int32[rows] as ``choose`` gives them."""
     with patched(lossless_encode, choose_references=lambda near, *_rest: choose(len(near)).astype(np.int32)):
-        return lossless(repeated(scene(40, 1, 307), 2))
+        return lossless(repeated(scene(20, 1, 307), 2))
 
 
 def wild_weights() -> bytes:

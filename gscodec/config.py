@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -107,14 +107,34 @@ class Visibility:
     """What views show of each splat of a cloud: ``weights`` float64[N], the blended weight (sum of alpha·T) over them.
 
     ``doubt``: how far the views are to be distrusted, as the share of what a splat alone would show that is added; 1
-    for views that nobody took, 0.1 where a scene is looked at from nearly the same places. Raises BadInputError.
+    for views that nobody took, 0.1 where a scene is looked at from nearly the same places. ``centres`` float64[V,3]:
+    where the cameras were, and ``shown`` float32[V,S]: the weight that each alone shows of the splats ``sample``
+    int64[S]. Raises BadInputError.
     """
 
     weights: npt.NDArray[np.float64]
     doubt: float
+    centres: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
+    sample: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    shown: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __post_init__(self) -> None:
         if self.weights.ndim != 1 or not np.all(np.isfinite(self.weights)) or np.any(self.weights < 0.0):
             raise BadInputError("bad weights", field="visibility", allowed="finite numbers >= 0, one for each splat")
         if not 0.0 < self.doubt <= 1e3:
             raise BadInputError("out of range", field="doubt", found=self.doubt, allowed="above 0")
+        shape = (len(self.centres), len(self.sample))
+        if self.centres.shape != (shape[0], 3) or self.shown.shape != shape:
+            raise BadInputError("wrong shape", field="shown", found=self.shown.shape, allowed=shape)
+        for name in ("centres", "shown"):
+            if not np.all(np.isfinite(getattr(self, name))):
+                raise BadInputError("not finite", field=name, allowed="finite numbers")
+        if np.any((self.sample < 0) | (self.sample >= len(self.weights))):
+            raise BadInputError("no such splats", field="sample", allowed=f"0..{len(self.weights) - 1}")
+
+    def select(self, kept: npt.NDArray[np.int64]) -> Visibility:
+        """Of the splats ``kept`` int64[n], ascending."""
+        place = np.full(len(self.weights), -1, np.int64)
+        place[kept] = np.arange(len(kept))
+        sample = place[self.sample]
+        return replace(self, weights=self.weights[kept], sample=sample[sample >= 0], shown=self.shown[:, sample >= 0])

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import MappingProxyType, ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from gscodec.bitstream.source import BytesSource, FileSource, Source
 from gscodec.bitstream.tiles import Box, TileRecord, unpack_tiles
 from gscodec.branches.lossless import decode as lossless
 from gscodec.branches.native import decode as native
-from gscodec.cloud import ATTRIBUTES, SH_REST_COUNTS, GaussianCloud, empty_cloud
+from gscodec.cloud import ATTRIBUTES, GaussianCloud, empty_cloud
 from gscodec.config import DecodeLimits, Progress, no_progress
 from gscodec.digest import DIGEST_BYTES, digest
 from gscodec.errors import CorruptStreamError
@@ -48,10 +48,11 @@ def decode(
     """The cloud in a .gsb file given as bytes, path or Source.
 
     ``tiles``: only these, in this order; ``box`` ((x, y, z), (X, Y, Z)): only the splats whose positions lie in
-    it; ``sh_degree``: SH no further than this degree. With any of them, only the bytes concerned are read.
+    it; ``sh_degree``: SH of this degree at most, as near to the colours that are seen as it gets, from so many layers
+    of components. With any of them, only the bytes concerned are read.
     ``max_bytes``: use only so many bytes from the start of the file, which may have been cut behind them. Tiles
-    whose streams of degree 0 are not all there are left out; SH coefficients that are not there are zero, and the
-    cloud has the highest degree that any tile has. ``ignore_checksums`` is for fuzzing alone.
+    whose streams of layer 0 are not all there are left out; layers that are not there add nothing to the colours.
+    ``ignore_checksums`` is for fuzzing alone.
     Raises GsbError; BadInputError names the bytes that are needed where ``max_bytes`` hold no tile.
     """
     with _opened(data) as source:
@@ -113,6 +114,7 @@ class Decoder:
         }
         self._shared = self._branch.parse_shared(streams, self.header)
         self._digests = _read_digests(container, len(self.records))
+        self._reductions: dict[tuple[int, int], Any] = {}  # of what all tiles need, by layers and degree
 
     def select(
         self, tiles: Sequence[int] | None = None, box: Box | None = None, sh_degree: int | None = None
@@ -122,17 +124,18 @@ class Decoder:
 
     def splat_count(self, selection: Selection) -> int:
         """Splats in the tiles of a selection, those outside of its box counted."""
-        return sum(self.records[number].splat_count for number in selection.degrees)
+        return sum(self.records[number].splat_count for number in selection.layers)
 
     def verified(self, selection: Selection) -> int:
-        """How many tiles of a selection are compared with their digests: those with their full SH degree."""
+        """How many tiles of a selection are compared with their digests: those with all of their colours."""
         if self._ignore_checksums:
             return 0
-        return sum(degree == self.header.sh_degree for degree in selection.degrees.values())
+        return sum(self._complete(layers, selection) for layers in selection.layers.values())
 
     def pattern(self, selection: Selection) -> GaussianCloud:
         """A cloud of no splats with degree, meta and extras as ``decode_tiles`` gives them."""
-        return _with_degree(self._branch.empty(self._shared), selection.sh_degree)
+        pattern: GaussianCloud = self._branch.empty(self._reduced(self.header.sh_degree, selection))
+        return pattern
 
     def decode_tiles(
         self, selection: Selection, threads: int | None = None, progress: Progress | None = None
@@ -142,19 +145,19 @@ class Decoder:
         After the last tile of a whole file, the streams that were skipped are verified, too.
         """
         progress = progress or no_progress
-        kinds: dict[int, list[int]] = {number: [] for number in selection.degrees}
+        kinds: dict[int, list[int]] = {number: [] for number in selection.layers}
         for entry in self.container.entries:
             if entry.tile in kinds and entry.known:
                 kinds[entry.tile].append(entry.kind)
-        tiles = list(selection.degrees.items())
+        tiles = list(selection.layers.items())
 
         def task(place: int) -> GaussianCloud:
-            number, degree = tiles[place]
-            tile = self._decode_tile(number, degree, kinds[number])
+            number, layers = tiles[place]
+            tile = self._decode_tile(number, layers, selection, kinds[number])
             if selection.box is not None:
                 low, high = (np.array(corner, np.float64) for corner in selection.box)
                 tile = tile.select(np.all((tile.positions >= low) & (tile.positions <= high), axis=1))
-            return _with_degree(tile, selection.sh_degree)
+            return tile
 
         for done, tile in enumerate(_in_order(task, len(tiles), threads or os.cpu_count() or 1), start=1):
             progress("decoding", done / len(tiles))
@@ -162,15 +165,24 @@ class Decoder:
         if selection.whole:
             self.container.verify_unread()
 
-    def _decode_tile(self, number: int, degree: int, kinds: Iterable[int]) -> GaussianCloud:
-        bands, full = self._branch.SH_BANDS, degree == self.header.sh_degree
-        needed = kinds if full else [kind for kind in kinds if bands.get(kind, 0) <= degree]
-        shared = self._shared if full else replace(self._shared, sh_degree=degree)
+    def _complete(self, layers: int, selection: Selection) -> bool:
+        return layers == selection.sh_degree == self.header.sh_degree
+
+    def _reduced(self, layers: int, selection: Selection) -> Any:
+        """What all tiles need, to decode so many layers to the degree of a selection."""
+        if self._complete(layers, selection):
+            return self._shared
+        reduced = replace(self._shared, layers=layers, sh_degree=selection.sh_degree)
+        return self._reductions.setdefault((layers, selection.sh_degree), reduced)
+
+    def _decode_tile(self, number: int, layers: int, selection: Selection, kinds: Iterable[int]) -> GaussianCloud:
+        bands, shared = self._branch.SH_BANDS, self._reduced(layers, selection)
+        needed = [kind for kind in kinds if bands.get(kind, 0) <= layers]
         streams = {StreamKind(kind): self.container.read(kind, number) for kind in needed}
         record = self.records[number]
         tile: GaussianCloud = self._branch.decode_tile(streams, shared, record.splat_count)
         expected = self._digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)]
-        if full and not self._ignore_checksums and digest(tile) != expected:
+        if self._complete(layers, selection) and not self._ignore_checksums and digest(tile) != expected:
             raise CorruptStreamError("decoded arrays differ from the encoder's", field=f"digest of tile {number}")
         _check_box(tile, record, number)
         return tile
@@ -190,16 +202,6 @@ def _read_digests(container: Container, tile_count: int) -> bytes:
         allowed = DIGEST_BYTES * tile_count
         raise CorruptStreamError("wrong size", field="DIGESTS", found=len(stream.payload), allowed=allowed)
     return stream.payload
-
-
-def _with_degree(cloud: GaussianCloud, sh_degree: int) -> GaussianCloud:
-    """The cloud with SH of this degree, coefficients above its own zero, those above ``sh_degree`` cut."""
-    if cloud.sh_degree == sh_degree:
-        return cloud
-    rest = np.zeros((len(cloud), SH_REST_COUNTS[sh_degree], 3), np.float32)
-    count = min(rest.shape[1], cloud.sh_rest.shape[1])
-    rest[:, :count] = cloud.sh_rest[:, :count]
-    return replace(cloud, sh_rest=rest)
 
 
 def _in_order(task: Callable[[int], T], count: int, workers: int) -> Iterator[T]:

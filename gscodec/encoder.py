@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,7 @@ def _of_usable(visibility: Visibility | None, keep: npt.NDArray[np.bool_]) -> Vi
         raise BadInputError(
             "wrong number of weights", field="visibility", found=len(visibility.weights), allowed=len(keep)
         )
-    return replace(visibility, weights=visibility.weights[keep])
+    return visibility if keep.all() else visibility.select(np.flatnonzero(keep))
 
 
 def _header(branch: Branch, cloud: GaussianCloud, counts: Sequence[int]) -> Header:

@@ -39,10 +39,11 @@ _CONTENTS = {
     "FLOAT_ROTATIONS": "rotations",
     "DC": "base colours",
     "FLOAT_DC": "base colours",
-    "AC1": "SH degree 1",
-    "AC2": "SH degree 2",
-    "AC3": "SH degree 3",
-    "AC4": "SH degree 4",
+    "AC1": "colour layer 1",
+    "AC2": "colour layer 2",
+    "AC3": "colour layer 3",
+    "AC4": "colour layer 4",
+    "BASES": "bases of colour",
     "FLOAT_AC": "SH beyond DC",
     "EXTRAS": "other properties",
     "REFERENCES": "row references",
@@ -66,7 +67,7 @@ class FileInfo:
     """A .gsb file. ``kind_bytes``: stored bytes by the name of the stream kind, HEAD included; they add up to
     ``file_bytes``. ``kind_streams``: how many streams. ``params``: fields of NATIVE_PARAMS, None in a lossless file.
     ``extras``: name and type of further properties. ``layer_ends``: how many bytes from the start hold all tiles up to
-    SH degree 0, 1, ..; one number where SH is not coded by degree. ``tile_ends``: the same of each tile.
+    layer 0, 1, .. of colours; one number where these are not coded in layers. ``tile_ends``: the same of each tile.
     """
 
     file_bytes: int

@@ -9,18 +9,20 @@ from gscodec.bitstream.container import Container, TocEntry, too_few_bytes
 from gscodec.bitstream.tiles import Box, TileRecord, tiles_in_box
 from gscodec.errors import BadInputError
 
-Bands = Mapping[int, int]  # stream kind -> SH degree to which it adds; what is not in it is needed by every decode
+Bands = Mapping[int, int]  # stream kind -> layer of colours that it holds; what is not in it is needed by every decode
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The tiles to decode: ``degrees``, number -> SH degree, in the order asked for.
+    """The tiles to decode: ``layers``, number -> layers of colour components, in the order asked for.
+
+    Layer 0 is one component, the mean colour; layer l has as many as SH of degree l has coefficients.
 
     ``box``: only the splats inside. ``asked``: how many tiles would be here if the file had all of its bytes.
-    ``whole``: nothing of the file is left out. ``sh_degree``: the highest of all tiles.
+    ``whole``: nothing of the file is left out. ``sh_degree``: of the clouds that are made.
     """
 
-    degrees: Mapping[int, int]
+    layers: Mapping[int, int]
     box: Box | None
     asked: int
     whole: bool
@@ -37,7 +39,7 @@ def select(
 ) -> Selection:
     """The selection of ``tiles`` (None: all) that touch ``box``, with SH up to ``sh_degree`` (None: all of it).
 
-    A tile of which not even the streams of degree 0 are available is left out. Raises BadInputError for a tile that
+    A tile of which not even the streams of layer 0 are available is left out. Raises BadInputError for a tile that
     is not in the file or named twice, a bad box or degree, and if tiles are asked for but not one is there.
     """
     wanted = _wanted(records, tiles, box)
@@ -47,18 +49,18 @@ def select(
         raise too_few_bytes(container.available, least_bytes(container, wanted, bands))
     all_bytes = container.available == container.file_bytes and highest == container.header.sh_degree
     return Selection(
-        degrees=found,
+        layers=found,
         box=box,
         asked=len(wanted),
         whole=tiles is None and box is None and all_bytes,
-        sh_degree=max(found.values(), default=highest),
+        sh_degree=highest if any(found.values()) or not found else 0,
     )
 
 
 def layer_ends(container: Container, bands: Bands) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    """How many bytes from the start of the file hold SH degree 0, 1, .. of all tiles, and of each tile.
+    """How many bytes from the start of the file hold layer 0, 1, .. of all tiles, and of each tile.
 
-    Where SH is not coded by degree, there is one number instead.
+    Where colours are not coded in layers, there is one number instead.
     """
     degrees = range(container.header.sh_degree + 1 if bands else 1)
     of_tiles = _by_tile(container, range(container.header.tile_count)).values()
@@ -68,7 +70,7 @@ def layer_ends(container: Container, bands: Bands) -> tuple[tuple[int, ...], tup
 
 
 def least_bytes(container: Container, wanted: Iterable[int], bands: Bands) -> int:
-    """How many bytes from the start hold at least one of the tiles ``wanted``, in SH degree 0."""
+    """How many bytes from the start hold at least one of the tiles ``wanted``, in layer 0."""
     first = min((_end(own, bands, 0) for own in _by_tile(container, wanted).values()), default=0)
     return max(first, _end_of_file_streams(container))
 
@@ -101,7 +103,7 @@ def _highest(container: Container, bands: Bands, sh_degree: int | None) -> int:
 
 
 def _available(container: Container, wanted: Sequence[int], bands: Bands, highest: int) -> dict[int, int]:
-    """SH degree, up to ``highest``, for which each tile has all streams; without the tiles that lack others."""
+    """Layers, up to ``highest``, of which each tile has all streams; without the tiles that lack others."""
     found = {}
     for number, entries in _by_tile(container, wanted).items():
         cut = (bands.get(entry.kind, 0) for entry in entries if not container.complete(entry))
@@ -124,5 +126,5 @@ def _end_of_file_streams(container: Container) -> int:
 
 
 def _end(entries: Iterable[TocEntry], bands: Bands, degree: int) -> int:
-    """End of the last stream that is needed up to ``degree``; 0 if there is none."""
+    """End of the last stream that is needed up to the layer ``degree``; 0 if there is none."""
     return max((entry.end for entry in entries if bands.get(entry.kind, 0) <= degree), default=0)

@@ -170,7 +170,7 @@ def test_partial_decode_reads_little(tiled: Path, tmp_path: Path, capsys: pytest
     assert len(info["tiles"]) == 4
     out = tmp_path / "part.ply"
     data = run_json(capsys, "gsdec", tiled, "-o", out, "--tiles", "2")
-    assert data["tiles"] == {"decoded": 1, "asked": 1, "total": 4, "by_sh_degree": {"0": 1}, "verified": 1}
+    assert data["tiles"] == {"decoded": 1, "asked": 1, "total": 4, "by_layers": {"0": 1}, "verified": 1}
     assert data["file_bytes"] == tiled.stat().st_size
     assert data["bytes_read"] < 0.4 * data["file_bytes"]
     assert data["output"]["splats"] == info["tiles"][2]["splats"] == len(gscodec.read_ply(out))
@@ -240,7 +240,7 @@ def test_info_adds_up(gsb: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(tile["splats"] for tile in info["tiles"]) == info["splats"] == 500
     assert info["bits_per_splat"] == 8 * gsb.stat().st_size / 500
     assert info["params"]["dc_step"] >= 1
-    assert (info["branch"], info["sh_degree"], info["format_version"]) == ("native", 2, "0.2")
+    assert (info["branch"], info["sh_degree"], info["format_version"]) == ("native", 2, "0.3")
     assert all(stream["contents"] != stream["kind"] for stream in info["streams"])
 
 

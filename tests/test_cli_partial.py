@@ -48,7 +48,7 @@ def test_sh_degree(tiled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     data = run_json(capsys, "gsdec", tiled, "-o", out, "--sh-degree", "1")
     assert data["output"]["sh_degree"] == 1
     assert data["bytes_read"] < data["file_bytes"] == tiled.stat().st_size
-    assert data["tiles"] == {"decoded": 4, "asked": 4, "total": 4, "by_sh_degree": {"1": 4}, "verified": 0}
+    assert data["tiles"] == {"decoded": 4, "asked": 4, "total": 4, "by_layers": {"1": 4}, "verified": 0}
     assert_same_arrays(gscodec.read_ply(out), gscodec.decode(tiled, sh_degree=1))
     assert "0 of 4 decoded tiles" in text_of(capsys, "gsdec", tiled, "-o", out, "-f", "--sh-degree", "1")
     assert gsdec.main([str(tiled), "-o", str(out), "-f", "--sh-degree", "5"]) == 2
@@ -67,14 +67,14 @@ def test_max_bytes_of_a_whole_and_of_a_cut_file(
         assert data["file_bytes"] == tiled.stat().st_size
         assert data["bytes_read"] == ends[1][2]
         assert data["output"]["splats"] == 200
-        assert data["tiles"] == {"decoded": 4, "asked": 4, "total": 4, "by_sh_degree": {"1": 2, "2": 2}, "verified": 2}
+        assert data["tiles"] == {"decoded": 4, "asked": 4, "total": 4, "by_layers": {"1": 2, "2": 2}, "verified": 2}
         found.append(hashlib.sha256(out.read_bytes()).digest())
     assert found[0] == found[1]
     shown = text_of(capsys, "gsdec", cut, "-o", out, "-f", "--max-bytes", ends[2][0])
     assert "1 tile lies behind the bytes used" in shown
     assert "150 splats, SH degree 0" in shown
     shown = text_of(capsys, "gsdec", cut, "-o", out, "-f", "--max-bytes", ends[0][1])
-    assert "tiles by SH degree: 0 in 3, 1 in 1; zero beyond" in shown
+    assert "tiles by layers of colour beyond the mean: 0 in 3, 1 in 1" in shown
     few = run_json(capsys, "gsdec", tiled, "-o", out, "-f", "--max-bytes", ends[2][0], "--tiles", "3,1")
     assert (few["tiles"]["decoded"], few["tiles"]["asked"], few["output"]["splats"]) == (1, 2, 50)
 
@@ -99,7 +99,7 @@ def test_info_says_where_layers_end(tiled: Path, capsys: pytest.CaptureFixture[s
     assert info["layer_ends"][-1] == info["file_bytes"]
     assert (np.diff(ends, axis=1) > 0).all()
     shown = text_of(capsys, "gsinfo", tiled)
-    assert f"all tiles, SH degree 0  {info['layer_ends'][0]:,} bytes" in shown
+    assert f"all tiles, colour layer 0  {info['layer_ends'][0]:,} bytes" in shown
     assert f"{ends[0, 0]:,} bytes" in next(line for line in shown.splitlines() if "first tile" in line)
 
 

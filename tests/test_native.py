@@ -30,7 +30,8 @@ from gscodec.transform.rotation import rotation_levels, sorted_axes
 
 def shared_of(data: bytes) -> tuple[Container, native.Shared]:
     container = Container.open(BytesSource(data))
-    kinds = (StreamKind.META, StreamKind.PARAMS, StreamKind.TABLES)
+    kinds = {StreamKind(entry.kind) for entry in container.entries if entry.tile is None}
+    kinds -= {StreamKind.TILES, StreamKind.DIGESTS}
     return container, native.parse_shared({kind: container.read(kind) for kind in kinds}, container.header)
 
 

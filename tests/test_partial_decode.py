@@ -49,24 +49,24 @@ def opened(data: bytes) -> Container:
 
 
 def expected_of(container: Container, whole: list[GaussianCloud], length: int) -> tuple[list[GaussianCloud], list[int]]:
-    """What the first bytes of the file hold, found without the code under test: tiles and their degrees."""
-    tiles, degrees = [], []
+    """What the first bytes of the file hold, found without the code under test: tiles and their layers."""
+    tiles, layers = [], []
     for number in range(TILES):
         ends = [
             max(e.offset + e.length for e in container.entries if e.tile == number and BANDS.get(e.kind, 0) <= degree)
             for degree in range(DEGREE + 1)
         ]
-        own = [degree for degree, end in enumerate(ends) if end <= length]
+        own = [layer for layer, end in enumerate(ends) if end <= length]
         if own:
             tiles.append(up_to(whole[number], own[-1]))
-            degrees.append(own[-1])
-    return tiles, degrees
+            layers.append(own[-1])
+    return tiles, layers
 
 
-def up_to(cloud: GaussianCloud, degree: int) -> GaussianCloud:
-    """The cloud with coefficients above ``degree`` zero, those above 2 left out."""
+def up_to(cloud: GaussianCloud, layer: int) -> GaussianCloud:
+    """The cloud without the layers above ``layer``: for so few splats, components are SH coefficients."""
     rest = cloud.sh_rest.copy()
-    rest[:, SH_REST_COUNTS[degree] :] = 0
+    rest[:, SH_REST_COUNTS[layer] :] = 0
     return replace(cloud, sh_rest=rest)
 
 
@@ -95,22 +95,22 @@ def test_sh_degree_of_some_tiles(data: bytes) -> None:
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_first_bytes(data: bytes, cut: bool) -> None:
-    """At the ends of the streams that complete a degree of a tile, and one byte before."""
+    """At the ends of the streams that complete a layer of a tile, and one byte before."""
     container = opened(data)
     whole = [gscodec.decode(data, tiles=[number]) for number in range(TILES)]
     ends = {end for tile in layer_ends(container, BANDS)[1] for end in tile}
     seen: set[tuple[int, ...]] = set()
     for length in sorted(ends | {end - 1 for end in ends}):
-        tiles, degrees = expected_of(container, whole, length)
+        tiles, layers = expected_of(container, whole, length)
         source = BytesSource(data[:length] if cut else data)
         if not tiles:
             with pytest.raises(BadInputError, match="too few bytes"):
                 gscodec.decode(source, max_bytes=length)
             continue
         found = gscodec.decode(source, max_bytes=length, threads=1)
-        assert_same_arrays(found, joined(tiles, max(degrees)))
+        assert_same_arrays(found, joined(tiles, DEGREE if any(layers) else 0))
         assert source.bytes_read <= length
-        seen.add(tuple(degrees))
+        seen.add(tuple(layers))
     # Layer by layer, tile by tile.
     assert (0,) in seen
     assert (1, 1, 0, 0) in seen
@@ -134,9 +134,10 @@ def test_regions_of_the_first_bytes(data: bytes) -> None:
     (_, of_all, _), ends = layer_ends(opened(data), BANDS)
     some = gscodec.decode(data, max_bytes=ends[1][1], tiles=[2, 1])
     parts = [up_to(gscodec.decode(data, tiles=[2]), 0), up_to(gscodec.decode(data, tiles=[1]), 1)]
-    assert_same_arrays(some, joined(parts, 1))
+    assert_same_arrays(some, joined(parts, DEGREE))
     box = ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0))
-    assert_same_arrays(gscodec.decode(data, max_bytes=of_all, box=box), joined([gscodec.decode(data, box=box)], 1))
+    inside = up_to(gscodec.decode(data, box=box), 1)
+    assert_same_arrays(gscodec.decode(data, max_bytes=of_all, box=box), joined([inside], DEGREE))
     assert_same_arrays(gscodec.decode(data, max_bytes=len(data) - 1, sh_degree=1), gscodec.decode(data, sh_degree=1))
 
 
@@ -175,7 +176,7 @@ def test_what_is_verified_is_counted(data: bytes) -> None:
     for length, verified, tiles in ((ends[0][2], 1, 4), (of_all, 4, 4), (ends[0][1], 0, 4), (ends[1][0], 0, 2)):
         decoder = Decoder(BytesSource(data), max_bytes=length)
         selection = decoder.select()
-        assert (decoder.verified(selection), len(selection.degrees), selection.asked) == (verified, tiles, TILES)
+        assert (decoder.verified(selection), len(selection.layers), selection.asked) == (verified, tiles, TILES)
         assert decoder.splat_count(selection) == tiles * SPLATS
 
 

@@ -10,10 +10,10 @@ from clouds import random_cloud
 
 from gscodec.cloud import ATTRIBUTES, SH_REST_COUNTS, GaussianCloud
 from gscodec.importance import rap_distilled_features, rap_features
-from gscodec.importance.rap_features import canonical_order, colour_anisotropy, features, fibonacci_directions
+from gscodec.importance.rap_features import canonical_order, colour_anisotropy, features
 from gscodec.importance.rap_neighbours import again, lists, neighbourhoods
 from gscodec.importance.rap_tree import build
-from gscodec.render.cpu.harmonics import sh_basis
+from gscodec.transform.harmonics import fibonacci_directions, sh_basis
 
 BOTH = pytest.mark.parametrize("module", [rap_features, rap_distilled_features], ids=["rap", "rap-distilled"])
 

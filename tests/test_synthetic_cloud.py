@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gscodec_tools.directions import fibonacci_directions
 from gscodec_tools.synthetic_cloud import main, synthetic_cameras, synthetic_cloud, write_synthetic
 from gscodec_tools.synthetic_shading import sh_matrix
 from gscodec_tools.synthetic_surfaces import Noise, Surface, sample_surface, sphere
@@ -16,6 +15,7 @@ from gscodec.errors import BadInputError, OutputError
 from gscodec.formats.ply import read_ply
 from gscodec.render.cpu import render
 from gscodec.scene import load_cameras
+from gscodec.transform.harmonics import fibonacci_directions
 
 SPLATS = 12_000
 

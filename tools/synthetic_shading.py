@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from gscodec_tools.directions import fibonacci_directions
 from gscodec_tools.synthetic_scene import SUN, mix, rgb
 from gscodec_tools.synthetic_surfaces import F64
 
 from gscodec.cloud import SH_REST_COUNTS
-from gscodec.render.cpu.harmonics import sh_basis
+from gscodec.transform.harmonics import fibonacci_directions, sh_basis
 from gscodec.units import SH_C0
 
 FIT_DIRECTIONS = 256

@@ -51,7 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     add_conversion_options(parser, 'output file (default: the input\'s name with .ply; "-": stdout)')
     add_region_options(parser)
     parser.add_argument(
-        "--sh-degree", type=int, choices=range(5), metavar="D", help="SH no further than degree D, 0..4"
+        "--sh-degree",
+        type=int,
+        choices=range(5),
+        metavar="D",
+        help="SH of degree D at most, 0..4, as near to the colours as it gets, from D layers of the file",
     )
     parser.add_argument(
         "--max-bytes",
@@ -103,15 +107,15 @@ def _work(args: argparse.Namespace) -> Summary:
         with contextlib.closing(ply_chunks_of(pattern, count, parts)) as chunks:
             size = write(output, chunks, floats, args.force, progress)
         seconds = time.perf_counter() - start
-    degrees = Counter(selection.degrees.values())
+    layers = Counter(selection.layers.values())
     data = {
         "input": {"file": args.input, "bytes": source.size, "splats": decoder.header.splat_count},
         "branch": decoder.header.branch.name.lower(),
         "tiles": {
-            "decoded": len(selection.degrees),
+            "decoded": len(selection.layers),
             "asked": selection.asked,
             "total": len(decoder.records),
-            "by_sh_degree": {degree: degrees[degree] for degree in sorted(degrees)},
+            "by_layers": {number: layers[number] for number in sorted(layers)},
             "verified": decoder.verified(selection),
         },
         "bytes_read": source.bytes_read,
@@ -137,9 +141,9 @@ def _lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         missing = tiles["asked"] - tiles["decoded"]
         lie = "tile lies" if missing == 1 else "tiles lie"
         lines.append(("", f"{missing:,} {lie} behind the bytes used"))
-    if len(tiles["by_sh_degree"]) > 1:
-        known = (f"{degree} in {number:,}" for degree, number in tiles["by_sh_degree"].items())
-        lines.append(("", f"tiles by SH degree: {', '.join(known)}; zero beyond"))
+    if len(tiles["by_layers"]) > 1:
+        known = (f"{layers} in {number:,}" for layers, number in tiles["by_layers"].items())
+        lines.append(("", f"tiles by layers of colour beyond the mean: {', '.join(known)}"))
     return [
         *lines,
         ("verified", _verified(data)),
@@ -156,7 +160,7 @@ def _verified(data: Mapping[str, Any]) -> str:
     if tiles["verified"] == tiles["decoded"]:
         return "checksums of all bytes read; SHA-256 digest of each decoded tile equals the encoder's"
     compared = f"SHA-256 digests of {tiles['verified']:,} of {tiles['decoded']:,} decoded tiles"
-    return f"checksums of all bytes read; {compared}: the others lack SH degrees"
+    return f"checksums of all bytes read; {compared}: the others lack layers of colour"
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def _layer_lines(info: FileInfo) -> list[tuple[str, str]]:
     first = min((ends[0] for ends in info.tile_ends), default=info.layer_ends[0])
     rows = [("first tile", first)]
     if len(info.layer_ends) > 1:
-        rows += [(f"all tiles, SH degree {degree}", end) for degree, end in enumerate(info.layer_ends)]
+        rows += [(f"all tiles, colour layer {layer}", end) for layer, end in enumerate(info.layer_ends)]
     wide, digits = max(len(what) for what, _ in rows), len(f"{info.file_bytes:,}")
     lines = [f"{what:<{wide}}  {end:>{digits},} bytes  {100 * end / info.file_bytes:5.1f} %" for what, end in rows]
     return [("" if number else "prefix", text) for number, text in enumerate(lines)]

@@ -11,7 +11,7 @@ from typing import Any
 from gscodec.cli.progress import Progress
 from gscodec.cli.views import CAPTURE_DOUBT, VIRTUAL_DOUBT, at_most_threads, control_views, visibility_for
 from gscodec.cloud import GaussianCloud
-from gscodec.config import EncodeConfig, Visibility
+from gscodec.config import EncodeConfig
 from gscodec.encoder import EncodeReport
 from gscodec.errors import BadInputError
 from gscodec.importance.prune import PruneReport
@@ -122,7 +122,7 @@ def prepare(
         seen = Seen(cloud, chosen.scored, progress=progress)
         scores = target_scores(cloud, seen) if prunes else None
         doubt = VIRTUAL_DOUBT if capture is None else CAPTURE_DOUBT
-        visibility = Visibility(seen.contributions.weight_sum, doubt)
+        visibility = seen.visibility(doubt)
     elif capture is not None:
         visibility, _ = visibility_for(cloud, capture, False, progress)
     if reference is not None and config.preset == "max":

@@ -124,4 +124,4 @@ def visibility_for(
     if capture is None and not virtual:
         return None, ""
     seen, words = _seen(cloud, capture, progress)
-    return Visibility(seen.contributions.weight_sum, VIRTUAL_DOUBT if capture is None else CAPTURE_DOUBT), words
+    return seen.visibility(VIRTUAL_DOUBT if capture is None else CAPTURE_DOUBT), words

@@ -27,8 +27,8 @@ from gscodec.importance.rap_features import (
 from gscodec.importance.rap_neighbours import lists
 from gscodec.importance.rap_tree import build
 from gscodec.importance.seen import finite_splats
-from gscodec.render.cpu.harmonics import SH_DC
 from gscodec.render.cpu.projection import rotation_matrix
+from gscodec.transform.harmonics import SH_DC
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]

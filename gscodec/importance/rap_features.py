@@ -20,7 +20,7 @@ from gscodec.cloud import ATTRIBUTES, GaussianCloud
 from gscodec.importance.rap_neighbours import again, neighbourhoods
 from gscodec.importance.rap_tree import build
 from gscodec.importance.seen import finite_splats
-from gscodec.render.cpu.harmonics import SH_DC, sh_basis
+from gscodec.transform.harmonics import SH_DC, fibonacci_directions, sh_basis
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -131,15 +131,6 @@ def colour_anisotropy(sh_dc: F32, sh_rest: F32) -> F64:
     result = np.empty(len(sh_dc), np.float64)
     _anisotropy(np.ascontiguousarray(sh_dc), np.ascontiguousarray(sh_rest), fibonacci_directions(DIRECTIONS), result)
     return result
-
-
-def fibonacci_directions(count: int) -> F64:
-    """``count`` unit vectors [count, 3], evenly over the sphere."""
-    number = np.arange(count) + 0.5
-    z = 1.0 - 2.0 * number / count
-    angle = math.pi * (1.0 + math.sqrt(5.0)) * number
-    ring = np.sqrt(1.0 - z * z)
-    return np.stack([ring * np.cos(angle), ring * np.sin(angle), z], axis=1)
 
 
 @njit(cache=True, nogil=True, parallel=True)

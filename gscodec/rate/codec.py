@@ -60,7 +60,7 @@ class CloudCodec:
         cloud = self._part(kept, choice.degree)
         visibility = self._visibility
         if visibility is not None and kept is not None:
-            visibility = replace(visibility, weights=visibility.weights[kept])
+            visibility = visibility.select(np.flatnonzero(kept))
         config = replace(self._config, quality=choice.quality)
         chunks, report = encode_chunks(cloud, config, self._progress, visibility)
         sizes = tuple(report.stream_bytes.get(f"AC{degree}", 0) for degree in range(1, choice.degree + 1))

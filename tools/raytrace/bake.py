@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from gscodec_tools.directions import fibonacci_directions
 from gscodec_tools.raytrace.bvh import nearest_hit
 from gscodec_tools.raytrace.shading import (
     FAR,
@@ -26,6 +25,8 @@ from gscodec_tools.raytrace.textures import EMISSION, albedo
 from gscodec_tools.raytrace.threads import in_bands
 from numba import njit
 from scipy.ndimage import distance_transform_edt, uniform_filter
+
+from gscodec.transform.harmonics import fibonacci_directions
 
 F64 = npt.NDArray[np.float64]
 

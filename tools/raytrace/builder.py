@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from gscodec_tools.directions import fibonacci_directions
 from gscodec_tools.raytrace import shapes
 from gscodec_tools.raytrace.bake import bake, nothing_baked
 from gscodec_tools.raytrace.bvh import Primitives, build_bvh
 from gscodec_tools.raytrace.shading import LIGHT_COLUMNS, LIGHT_SAMPLES, World
+
+from gscodec.transform.harmonics import fibonacci_directions
 
 F64 = npt.NDArray[np.float64]
 Vector = Sequence[float] | F64

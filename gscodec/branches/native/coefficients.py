@@ -1,4 +1,4 @@
-"""SH AC of a tile, coefficient by coefficient: the two kernels that encoder and decoder spend most of their time in.
+"""Colours of a tile beyond the mean, component by component: the kernels where encoder and decoder spend most time.
 
 What FORMAT.md says plane by plane is done splat by splat: prediction from the neighbours, context, symbol, value,
 energy. Codes and values stand in order of rank, all else in coding order (see ``transform.neighbours``).
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gscodec.entropy.planes import PlaneCursor, with_extra_bits
 from gscodec.entropy.rans import next_symbol
 from gscodec.entropy.tokens import DIRECT
-from gscodec.transform.colour import opponent_to_rgb, rgb_to_opponent
+from gscodec.transform.colour import rgb_to_opponent
 from gscodec.transform.energy import LIMIT, LOWEST, energy_context, take_energy
 from gscodec.transform.neighbours import REACH, TOP_LEVEL, first_rank, rank_step, weighted_mean
 from gscodec.transform.steps import MAX_CODE
@@ -33,20 +33,30 @@ _BLOCK = 256
 
 @nb.njit(cache=True, nogil=True)
 def decode_channel(
-    cursor: PlaneCursor, weights: I16, starts: I64, steps: I64, energy: I32, channel: int, ranked: I64
+    cursor: PlaneCursor,
+    weights: I16,
+    starts: I64,
+    steps: I64,
+    energy: I32,
+    factors: I64,
+    channel: int,
+    ranked: I64,
+    values: I64,
 ) -> Any:
-    """Values of one opponent channel of a coefficient into ``ranked`` (of ``ranked_zeros``), within ±LIMIT.
+    """``values`` int64[n] of one opponent channel of a component, within ±LIMIT.
 
-    weights int16[n,8]; steps int64[n]; energy int32[n,4] is updated. Returns a context without a table, or -1: what
-    ``PlaneReader.check`` wants to know.
+    ``ranked`` (of ``ranked_zeros``) holds them by rank, and may hold those of another plane before.
+    weights int16[n,8]; steps int64[n]; energy int32[n,4] is updated; factors int64[2] of ``plane_factors``. Returns a
+    context without a table, or -1: what ``PlaneReader.check`` wants to know.
     """
     rows, bounds, firsts, words, state = cursor.rans
     bits, bit_state = cursor.bits
+    of_all, of_own = factors[0], factors[1]
     for level in range(TOP_LEVEL, -1, -1):
         at, step, gap = np.uint64(REACH + first_rank(level)), np.uint64(rank_step(level)), np.uint64(1 << level)
         for i in range(np.uint64(starts[TOP_LEVEL - level]), np.uint64(starts[TOP_LEVEL - level + 1])):
             predicted = weighted_mean(ranked, at, gap, weights, i) if level < TOP_LEVEL else np.int64(0)
-            context = energy_context(energy[i, 0], energy[i, 1 + channel], channel, predicted, steps[i])
+            context = energy_context(energy, i, channel, of_all, of_own, predicted, steps[i])
             row = rows[np.uint64(context)]
             if row < 0:
                 return context
@@ -57,21 +67,10 @@ def decode_channel(
             if predicted < 0 and code != LOWEST:
                 code = -code
             take_energy(energy, i, channel, code)
-            ranked[at] = min(max(code * steps[i], -LIMIT), LIMIT)
+            values[i] = min(max(code * steps[i], -LIMIT), LIMIT)
+            ranked[at] = values[i]
             at += step
     return -1
-
-
-@nb.njit(cache=True, nogil=True)
-def colours_by_place(opponent: I64, starts: I64, k: int, sh_rest: F32) -> None:
-    """Coefficient k of float32[n,K,3] from its channels int64[3, n + 2 * REACH] by rank."""
-    for level in range(TOP_LEVEL + 1):
-        at, step = REACH + first_rank(level), rank_step(level)
-        for i in range(starts[TOP_LEVEL - level], starts[TOP_LEVEL - level + 1]):
-            sh_rest[i, k, 0], sh_rest[i, k, 1], sh_rest[i, k, 2] = opponent_to_rgb(
-                opponent[0, at], opponent[1, at], opponent[2, at]
-            )
-            at += step
 
 
 @nb.njit(cache=True, nogil=True)
@@ -101,15 +100,16 @@ def round_alone(wanted: F64, round_up_from: float) -> I32:
 
 @nb.njit(cache=True, nogil=True)
 def code_channel(
-    codes: I32, weights: I16, starts: I64, steps: I64, energy: I32, channel: int, ranked: I64
+    codes: I32, weights: I16, starts: I64, steps: I64, energy: I32, factors: I64, channel: int, ranked: I64
 ) -> tuple[U32, U16]:
     """Inverse of ``decode_channel``: symbols uint32[n] and contexts uint16[n] of codes int32[n] in coding order."""
     symbols, contexts = np.empty(len(codes), np.uint32), np.empty(len(codes), np.uint16)
+    of_all, of_own = factors[0], factors[1]
     for level in range(TOP_LEVEL, -1, -1):
         at, step, gap = np.uint64(REACH + first_rank(level)), np.uint64(rank_step(level)), np.uint64(1 << level)
         for i in range(np.uint64(starts[TOP_LEVEL - level]), np.uint64(starts[TOP_LEVEL - level + 1])):
             predicted = weighted_mean(ranked, at, gap, weights, i) if level < TOP_LEVEL else np.int64(0)
-            contexts[i] = energy_context(energy[i, 0], energy[i, 1 + channel], channel, predicted, steps[i])
+            contexts[i] = energy_context(energy, i, channel, of_all, of_own, predicted, steps[i])
             code: Any = np.int64(codes[i])
             take_energy(energy, i, channel, code)
             ranked[at] = min(max(code * steps[i], -LIMIT), LIMIT)

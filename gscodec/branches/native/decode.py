@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy.typing as npt
 from bitstream_spec.layout import TILE_GEOMETRY, Coder, StreamKind
 from bitstream_spec.tables import MAX_DEPTH, WEIGHT_CLASSES
 from gscodec.bitstream.entries import Header, Stream
-from gscodec.branches.native.coefficients import colours_by_place, decode_channel
+from gscodec.branches.native.bases import MAX_REGIONS, Bases, from_components, region_bytes
+from gscodec.branches.native.coefficients import decode_channel
 from gscodec.branches.native.meta import unpack_meta
 from gscodec.branches.native.syntax import (
     AC_KINDS,
@@ -42,17 +44,15 @@ from gscodec.branches.native.syntax import (
     weight_heights,
     weight_logs,
 )
-from gscodec.cloud import CloudMeta, GaussianCloud, empty_cloud
+from gscodec.cloud import SH_REST_COUNTS, CloudMeta, GaussianCloud, empty_cloud
 from gscodec.entropy.bytes import decompress
 from gscodec.entropy.planes import PlaneReader
 from gscodec.entropy.tables import FrequencyTables, unpack
 from gscodec.entropy.tokens import ALPHABET, unzigzag
 from gscodec.errors import CorruptStreamError
-from gscodec.transform.colour import to_rgb
 from gscodec.transform.dc import decode_dc
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
 from gscodec.transform.neighbours import (
-    REACH,
     TOP_LEVEL,
     level_starts,
     neighbour_weights,
@@ -73,18 +73,29 @@ U32 = npt.NDArray[np.uint32]
 MAX_TABLES_BYTES = (1 + 3 * ALPHABET) * sum(TABLE_COUNTS.values())
 MAX_TILE_SPLATS = 1 << 20
 
-# SH degree to which a tile's stream adds: with ``Shared.sh_degree`` lowered, streams above it are not needed.
+# The layer of colour components, numbered as SH degrees, that a tile's stream holds: with ``Shared.layers`` lowered,
+# streams above it are not needed.
 SH_BANDS = {kind: degree for degree, kind in enumerate(AC_KINDS, start=1)}
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What all tiles of a file need: parameters, tables by stream kind, SH degree to decode, meta."""
+    """What all tiles of a file need: parameters, tables by stream kind, bases of colour, meta.
+
+    ``sh_degree``: of the clouds that are made; ``layers``: of components to decode, numbered as SH degrees.
+    """
 
     params: Params
     tables: Mapping[StreamKind, FrequencyTables]
+    bases: Bases
     sh_degree: int
+    layers: int
     meta: CloudMeta
+
+    @cached_property
+    def factors(self) -> npt.NDArray[np.float64]:
+        """As ``Bases.factors`` has them: once for all tiles, for a lower degree is not cheap."""
+        return self.bases.factors(self.layers, self.sh_degree)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +158,22 @@ def parse_shared(streams: Mapping[StreamKind, Stream], header: Header) -> Shared
     for kind, count in TABLE_COUNTS.items():
         tables[kind] = FrequencyTables(freqs[at : at + count])
         at += count
-    return Shared(params, tables, header.sh_degree, unpack_meta(streams.get(StreamKind.META), header))
+    degree = header.sh_degree
+    return Shared(
+        params, tables, _bases(streams, degree), degree, degree, unpack_meta(streams.get(StreamKind.META), header)
+    )
+
+
+def _bases(streams: Mapping[StreamKind, Stream], sh_degree: int) -> Bases:
+    if sh_degree == 0:
+        return Bases.plain(0)
+    stream = _need(streams, StreamKind.BASES, None)
+    limit = MAX_REGIONS * region_bytes(sh_degree)
+    if stream.raw_length > limit:
+        raise CorruptStreamError(
+            "too many regions", field="BASES", found=stream.raw_length, allowed=f"<= {limit} bytes"
+        )
+    return Bases.unpack(decompress(stream.coder, stream.payload, stream.raw_length, limit), sh_degree)
 
 
 def empty(shared: Shared) -> GaussianCloud:
@@ -162,7 +188,7 @@ def decode_tile(streams: Mapping[StreamKind, Stream], shared: Shared, count: int
             "wrong size of tile", field="splat_count", found=count, allowed=f"1..{MAX_TILE_SPLATS}"
         )
     payloads = {}
-    for kind in stream_kinds(shared.sh_degree):
+    for kind in stream_kinds(shared.layers):
         stream = _need(streams, kind, Coder.RANS)
         if stream.raw_length != unpacked_bytes(kind, count):
             raise CorruptStreamError(
@@ -178,12 +204,14 @@ def decode_tile(streams: Mapping[StreamKind, Stream], shared: Shared, count: int
     cloud.log_scales[:] = scale_logs.astype(np.float64) * LN2_PER_UNIT
     decode_rotations(payloads[StreamKind.ROTATION], shared, placement, scale_logs, cloud.quats_wxyz)
     opponent = decode_base_colours(payloads[StreamKind.DC], shared, placement)
-    to_rgb(opponent, cloud.sh_dc)
-    if shared.sh_degree:
+    components = np.empty((3 * SH_REST_COUNTS[shared.layers], count), np.int64)
+    if shared.layers:
         alike = Neighbours.find(placement.points, likeness(scale_logs, opponent))
         energy = shared.params.first_energy(placement.weights)
-        for degree, kind in enumerate(AC_KINDS[: shared.sh_degree], start=1):
-            decode_band(payloads[kind], shared, placement.weights, alike, degree, energy, cloud.sh_rest)
+        for layer, kind in enumerate(AC_KINDS[: shared.layers], start=1):
+            decode_layer(payloads[kind], shared, placement.weights, alike, layer, energy, components)
+    regions = shared.bases.regions(placement.positions)
+    from_components(shared.factors, regions, opponent, components, cloud.sh_dc, cloud.sh_rest)
     return cloud
 
 
@@ -217,7 +245,7 @@ def decode_geometry(payload: bytes, shared: Shared, count: int) -> Placement:
         )
     exponent = head["exponent"]
     sizes = cell_sizes(shared.params.values["cell_size"], exponent, depths)
-    with np.errstate(over="ignore"):  # a hostile file may place splats at infinity; a valid one cannot
+    with np.errstate(over="ignore"):  # a file may place splats at infinity
         positions = cell_centres(cells, np.array(head["origin"]), sizes)
     places = (depths.astype(np.int64) - exponent) * OCTAVE
     distances = distance_logs(positions, shared.params)
@@ -308,7 +336,7 @@ def decode_rotations(payload: bytes, shared: Shared, placement: Placement, scale
 
 
 def decode_base_colours(payload: bytes, shared: Shared, placement: Placement) -> I64:
-    """SH DC as opponent channels, int64[n,3]."""
+    """Component 0 of colours as opponent channels, int64[n,3]."""
     weights, near = placement.weights, placement.near
     reader = PlaneReader(payload, shared.tables[StreamKind.DC])
     steps = shared.params.dc_steps[weights]
@@ -323,24 +351,23 @@ def decode_base_colours(payload: bytes, shared: Shared, placement: Placement) ->
     return opponent
 
 
-def decode_band(
+def decode_layer(
     payload: bytes,
     shared: Shared,
     weights: U8,
     alike: Neighbours,
-    degree: int,
+    layer: int,
     energy: npt.NDArray[np.int32],
-    sh_rest: F32,
+    components: I64,
 ) -> None:
-    """SH coefficients of one degree into their places of float32[n,K,3]; ``energy`` int32[n,4] is carried along."""
-    reader = PlaneReader(payload, shared.tables[table_group(AC_KINDS[degree - 1])])
-    steps = shared.params.ac_steps(degree)[weights]
-    opponent = np.zeros((3, len(weights) + 2 * REACH), np.int64)
-    for k in range(*ac_range(degree)):
+    """Components of one layer into rows of int64[3 * K, n], channels side by side; ``energy`` int32[n,4] goes along."""
+    reader = PlaneReader(payload, shared.tables[table_group(AC_KINDS[layer - 1])])
+    steps, ranked = shared.params.ac_steps(layer)[weights], ranked_zeros(len(weights))
+    for k in range(*ac_range(layer)):
         for channel in range(3):
-            values = opponent[channel]
-            reader.check(decode_channel(reader.cursor, alike.weights, alike.starts, steps, energy, channel, values))
-        colours_by_place(opponent, alike.starts, k, sh_rest)
+            near, factors = (alike.weights, alike.starts), shared.params.plane_factors[k, channel]
+            values = components[3 * k + channel]
+            reader.check(decode_channel(reader.cursor, *near, steps, energy, factors, channel, ranked, values))
     reader.finish()
 
 

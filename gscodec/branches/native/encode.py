@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,9 @@ import numpy.typing as npt
 from bitstream_spec.layout import TILE_GEOMETRY, Coder, StreamKind
 from bitstream_spec.tables import MAX_DEPTH, WEIGHT_CLASSES
 from gscodec.bitstream.entries import Stream
+from gscodec.branches.native.bases import to_components
 from gscodec.branches.native.coefficients import code_channel, in_steps, round_alone
+from gscodec.branches.native.colour_bases import ColourTransform, Directions, Sample, find_bases
 from gscodec.branches.native.decode import SH_BANDS, Neighbours, Placement
 from gscodec.branches.native.footprint import Classes, classify, viewing_zone
 from gscodec.branches.native.meta import pack_meta
@@ -47,7 +50,7 @@ from gscodec.branches.native.syntax import (
     weight_logs,
 )
 from gscodec.branches.native.tiling import cut, cut_in_shells, tile_exponent
-from gscodec.cloud import GaussianCloud
+from gscodec.cloud import SH_REST_COUNTS, GaussianCloud
 from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
 from gscodec.entropy.bytes import compress
 from gscodec.entropy.merging import merge_counts
@@ -56,7 +59,7 @@ from gscodec.entropy.tables import FrequencyTables, normalise, pack
 from gscodec.entropy.tokens import ALPHABET, zigzag
 from gscodec.transform.colour import to_opponent
 from gscodec.transform.dc import code_dc
-from gscodec.transform.energy import CLIP
+from gscodec.transform.energy import CLIP, PROFILE_UNIT
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
 from gscodec.transform.neighbours import put_ranked, ranked_zeros
 from gscodec.transform.octree import cell_centres, cells_of, level_occupancy, morton_codes
@@ -65,6 +68,7 @@ from gscodec.transform.rotation import quantise_rotation, rotation_levels, sorte
 from gscodec.transform.scales import decode_log, decode_ratio, fit_predictor, predict, quantise_ratio
 from gscodec.transform.steps import quantise
 
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -72,6 +76,7 @@ U8 = npt.NDArray[np.uint8]
 
 FIT_SPLATS = 200_000  # predictors are fitted on about as many
 TABLES_LEVEL = 19
+PROFILE = 3 * SH_REST_COUNTS[-1]
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,13 @@ def encode_tiles(
         return index if kept is None else kept[index]
 
     pick = np.arange(0, len(classes.weights), max(-(-len(classes.weights) // FIT_SPLATS), 1))
-    params = _fit(values, cloud.select(rows(pick)), classes.weights[pick], classes.places[pick])
+    sample = cloud.select(rows(pick))
+    colours = _colour_transform(cloud, len(classes.weights), sample, classes.weights[pick], visibility, rows)
+    sample = _in_components(sample, colours, sample.positions)
+    params = _fit(values, sample, classes.weights[pick], classes.places[pick])
 
     def quantised(index: I64) -> TileStreams:
-        return _Tile(params, cloud, rows(index), classes, index).streams(config.preset != "fast")
+        return _Tile(params, colours, cloud, rows(index), classes, index).streams(config.preset != "fast")
 
     drafts = []
     for draft in pool.map(quantised, tiles):
@@ -131,6 +139,10 @@ def encode_tiles(
         Stream(StreamKind.PARAMS, Coder.RAW, payload, len(payload)),
         Stream(StreamKind.TABLES, Coder(coder), compressed, len(packed)),
     ]
+    if cloud.sh_degree:
+        packed = colours.bases.pack()
+        coder, compressed = compress(packed)
+        streams.append(Stream(StreamKind.BASES, Coder(coder), compressed, len(packed)))
 
     def coded(number: int) -> list[Stream]:
         draft, count = drafts[number], len(tiles[number])
@@ -149,6 +161,33 @@ def encode_tiles(
     return [len(index) for index in tiles], streams
 
 
+def _colour_transform(
+    cloud: GaussianCloud,
+    splats: int,
+    sample: GaussianCloud,
+    weights: U8,
+    visibility: Visibility | None,
+    rows: Callable[[I64], I64],
+) -> ColourTransform:
+    """Bases for the colours of the ``splats`` of the cloud that are coded, of which ``rows`` are those of an index."""
+    sh = np.concatenate([sample.sh_dc[:, None], sample.sh_rest], axis=1)
+    directions = None
+    if visibility is not None and len(visibility.sample):
+        positions = cloud.positions[rows(visibility.sample)]
+        directions = Directions(positions, visibility.centres, visibility.shown, visibility.doubt)
+    found = find_bases(Sample(sample.positions, sh, weights), splats, directions)
+    blocks = np.array_split(rows(np.arange(splats)), splats // FIT_SPLATS + 1)
+    largest = max(float(np.abs(sh[own]).max(initial=0.0)) for sh in (cloud.sh_dc, cloud.sh_rest) for own in blocks)
+    return found if found.holds(largest) else ColourTransform.plain(cloud.sh_degree)
+
+
+def _in_components(cloud: GaussianCloud, colours: ColourTransform, positions: F32) -> GaussianCloud:
+    """The cloud with components of colour in place of SH; ``positions`` as the decoder has them."""
+    regions = colours.bases.regions(positions)
+    first, others = to_components(colours.forward, regions, cloud.sh_dc, cloud.sh_rest)
+    return replace(cloud, sh_dc=first, sh_rest=others)
+
+
 def _tables(kind: StreamKind, drafts: list[TileStreams]) -> FrequencyTables:
     counts = np.zeros((TABLE_COUNTS[kind], ALPHABET), np.int64)
     for draft in drafts:
@@ -161,6 +200,7 @@ def _tables(kind: StreamKind, drafts: list[TileStreams]) -> FrequencyTables:
 def _fit(values: dict[str, Any], sample: GaussianCloud, weights: U8, places: I32) -> Params:
     """Params with predictors fitted on a sample of the splats and its classes."""
     values |= {"middle_predictor": (0,) * 5, "long_predictor": (0,) * 6, "energy_prior": (0,) * WEIGHT_CLASSES}
+    values["profile"] = (0,) * PROFILE
     params = Params(values)
     if len(sample) == 0:
         return params
@@ -178,26 +218,38 @@ def _fit(values: dict[str, Any], sample: GaussianCloud, weights: U8, places: I32
     features = np.concatenate([features, scale_logs[:, 1:2]], axis=1)
     long = fit_predictor(scale_logs[:, 0], features)
     fitted = {"middle_predictor": tuple(middle), "long_predictor": tuple(long)}
-    fitted |= {"energy_prior": _energy_prior(params, sample, weights)}
-    return Params(values | fitted)
+    return Params(values | fitted | _expected_energy(params, sample, weights))
 
 
-def _energy_prior(params: Params, sample: GaussianCloud, weights: U8) -> tuple[int, ...]:
-    """Mean magnitude of SH AC codes in each weight class, as ``take_energy`` counts it."""
-    means = np.zeros(len(sample))
+def _expected_energy(params: Params, sample: GaussianCloud, weights: U8) -> dict[str, tuple[int, ...]]:
+    """ "profile" and "energy_prior": mean magnitudes of the codes of each component, and of splats of each weight."""
+    of_splats, profile = np.zeros(len(sample)), np.zeros(PROFILE)
     for degree in range(1, sample.sh_degree + 1):
-        wanted = in_steps(sample.sh_rest, *ac_range(degree), params.ac_steps(degree)[weights])
-        means += np.minimum(np.abs(round_alone(wanted, AC_ROUND_UP)), CLIP).sum(axis=0)
-    count = max(3 * sample.sh_rest.shape[1], 1)
-    splats = np.bincount(weights, minlength=WEIGHT_CLASSES)
-    totals = np.bincount(weights, means, WEIGHT_CLASSES) / count
-    return tuple(int(x) for x in totals * 256.0 / np.maximum(splats, 1))
+        first, last = ac_range(degree)
+        wanted = in_steps(sample.sh_rest, first, last, params.ac_steps(degree)[weights])
+        magnitudes = np.minimum(np.abs(round_alone(wanted, AC_ROUND_UP)), CLIP)
+        profile[3 * first : 3 * last] = magnitudes.mean(axis=1)
+        of_splats += magnitudes.sum(axis=0)
+    splats = np.maximum(np.bincount(weights, minlength=WEIGHT_CLASSES), 1)
+    priors = np.bincount(weights, of_splats, WEIGHT_CLASSES) / splats / max(float(profile.sum()), 1e-9)
+    return {
+        "energy_prior": tuple(int(x) for x in np.minimum(np.rint(priors * 256.0), 0xFFFF)),
+        "profile": tuple(int(x) for x in np.rint(profile * PROFILE_UNIT)),
+    }
 
 
 class _Tile:
     """The splats ``rows`` of a cloud in coding order, quantised attribute by attribute; ``index``: of their classes."""
 
-    def __init__(self, params: Params, cloud: GaussianCloud, rows: I64, classes: Classes, index: I64) -> None:
+    def __init__(
+        self,
+        params: Params,
+        colours: ColourTransform,
+        cloud: GaussianCloud,
+        rows: I64,
+        classes: Classes,
+        index: I64,
+    ) -> None:
         self.params = params
         positions = cloud.positions[rows].astype(np.float64)
         places = classes.places[index]
@@ -212,10 +264,10 @@ class _Tile:
         self.leaf_codes, self.leaf_depths = codes[tree_order], depths[tree_order]
         order = tree_order[curve_order(cells[tree_order], self.leaf_depths)]
         self.depths, self.weights = depths[order], classes.weights[index[order]]
-        self.cloud = cloud.select(rows[order])
+        decoded = cell_centres(cells[order], origin, sizes[order])
+        self.cloud = _in_components(cloud.select(rows[order]), colours, decoded)
         scales, self.axes = sorted_axes(self.cloud.log_scales, self.cloud.quats_wxyz)
         self.scale_logs = scales / LN2_PER_UNIT
-        decoded = cell_centres(cells[order], origin, sizes[order])
         coded = (self.depths.astype(np.int64) - exponent) * OCTAVE
         points = aligned_points(cells[order], self.depths)
         near = Neighbours.find(points, np.zeros((len(index), 0), np.int64))
@@ -329,5 +381,8 @@ class _Tile:
         wanted = in_steps(self.cloud.sh_rest, *ac_range(degree), steps)
         codes = round_alone(wanted, AC_ROUND_UP) if overlaps is None else round_together(wanted, overlaps)
         ranked = ranked_zeros(len(steps))
+        factors = self.params.plane_factors[slice(*ac_range(degree))].reshape(-1, 2)
         for number, own in enumerate(codes):
-            writer.put(*code_channel(own, alike.weights, alike.starts, steps, energy, number % 3, ranked))
+            writer.put(
+                *code_channel(own, alike.weights, alike.starts, steps, energy, factors[number], number % 3, ranked)
+            )

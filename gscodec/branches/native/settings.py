@@ -22,10 +22,9 @@ SCALE = 0.063  # natural log
 RATIO = 0.072  # of the middle axis
 OPACITY = 0.054  # natural log
 ROTATION = 0.072  # radians
-DC = 0.045
-AC = (0.0387, 0.0387, 0.0387, 0.0387)
+COMPONENT = 0.045  # of colour: errors of all components show alike
 
-AC_ROUND_UP = 0.45  # SH AC magnitudes round up from here: rounding to nearest loses energy, and errors add up
+AC_ROUND_UP = 0.45  # component magnitudes round up from here: rounding to nearest loses energy, and errors add up
 
 
 def step_factor(quality: float) -> float:
@@ -49,8 +48,8 @@ def base_steps(quality: float, zone: Zone, offsets: StepOffsets) -> dict[str, An
         "scale_step": whole(SCALE / LN2_PER_UNIT, offsets.scale),
         "ratio_step": whole(RATIO * OCTAVE, offsets.scale),
         "opacity_step": whole(OPACITY / LN2_PER_UNIT, offsets.opacity),
-        "dc_step": whole(DC * (1 << 20), offsets.dc),
-        "ac_step": tuple(whole(step * (1 << 20), own) for step, own in zip(AC, offsets.ac, strict=True)),
+        "dc_step": whole(COMPONENT * (1 << 20), offsets.dc),
+        "ac_step": tuple(whole(COMPONENT * (1 << 20), own) for own in offsets.ac),
         # Levels span 1.6 radians of direction and pi of roll; the eighth of an octave rounds to nearest.
         "direction_offset": round((math.log2(1.6 / rotation) + 0.125) * OCTAVE),
         "roll_offset": round((math.log2(math.pi / rotation) + 0.125) * OCTAVE),

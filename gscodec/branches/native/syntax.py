@@ -14,7 +14,7 @@ import numpy.typing as npt
 from bitstream_spec.layout import NATIVE_PARAMS, StreamKind
 from bitstream_spec.tables import MAX_DEPTH, ROTATION_LEVELS, WEIGHT_CLASSES, WEIGHT_ZERO
 from gscodec.errors import CorruptStreamError
-from gscodec.transform.energy import BUCKETS, NEAR_BUCKETS
+from gscodec.transform.energy import BUCKETS, NEAR_BUCKETS, PRIOR, plane_factors
 from gscodec.transform.fixed import OCTAVE
 from gscodec.transform.neighbours import level_order
 from gscodec.transform.octree import morton_codes
@@ -140,9 +140,14 @@ class Params:
         return class_steps(self.values["ac_step"][degree - 1], COLOUR_CAP)
 
     def first_energy(self, weights: U8) -> I32:
-        """Energy int32[n,4] of splats before their first SH coefficient."""
-        prior = np.array(self.values["energy_prior"], np.int32)[weights]
+        """Energy int32[n,4] of splats before their first component beyond the mean colour."""
+        prior = PRIOR * np.array(self.values["energy_prior"], np.int32)[weights]
         return np.ascontiguousarray(np.repeat(prior[:, None], 4, axis=1))
+
+    @cached_property
+    def plane_factors(self) -> I64:
+        """int64[24,3,2], what ``energy_context`` takes of each component."""
+        return plane_factors(np.array(self.values["profile"], np.int64).reshape(-1, 3))
 
     def factors(self, name: str) -> I64:
         """A predictor as int64[F]."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-from gscodec.render.cpu.harmonics import SH_DC, sh_basis
+from gscodec.transform.harmonics import SH_DC, sh_basis
 
 NEAR = float(np.float32(0.2))  # camera-space z, compared in single precision; not drawn at it or nearer
 DILATION = 0.3  # pixels squared, added to both screen variances

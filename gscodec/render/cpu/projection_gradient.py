@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numba import njit, prange
 
 from gscodec.render.cpu import projection as pj
-from gscodec.render.cpu.harmonics import SH_DC, sh_basis, sh_direction_gradient
+from gscodec.transform.harmonics import SH_DC, sh_basis, sh_direction_gradient
 
 # Columns of the gradients that the blending hands over; SUM_*: of the gradient by the power times powers of the
 # pixel's offset from the splat's centre, summed over pixels.

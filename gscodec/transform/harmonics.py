@@ -1,4 +1,4 @@
-"""Real spherical harmonics to degree 4, in the order and signs of 3D Gaussian Splatting, and their gradient."""
+"""Real spherical harmonics to degree 4, in the order and signs of 3D Gaussian Splatting, their gradient, directions."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ D0, D1, D2, D3, D4, D5, D6 = (
     0.47308734787878004,
     0.6258357354491761,
 )
+
+
+def fibonacci_directions(count: int) -> npt.NDArray[np.float64]:
+    """Unit directions [count,3], evenly spread over the sphere along a Fibonacci spiral."""
+    index = np.arange(count) + 0.5
+    height = 1.0 - 2.0 * index / count
+    angle = np.pi * (1.0 + np.sqrt(5.0)) * index
+    ring = np.sqrt(1.0 - height**2)
+    return np.stack([ring * np.cos(angle), ring * np.sin(angle), height], axis=1)
 
 
 @njit(cache=True, nogil=True)
