@@ -91,15 +91,19 @@ def region_bytes(sh_degree: int) -> int:
 
 @nb.njit(cache=True, nogil=True)
 def _nearest(positions: F32, centres: F32) -> U8:
-    regions = np.zeros(len(positions), np.uint8)
+    count = len(centres)
+    columns = np.empty((3, count))
+    columns[:] = centres.T
+    regions, squared = np.zeros(len(positions), np.uint8), np.empty(count)
     for i in range(len(positions)):
         px, py, pz = np.float64(positions[i, 0]), np.float64(positions[i, 1]), np.float64(positions[i, 2])
+        for r in range(count):
+            x, y, z = px - columns[0, r], py - columns[1, r], pz - columns[2, r]
+            squared[r] = (x * x + y * y) + z * z
         best = np.inf
-        for r in range(len(centres)):
-            x, y, z = px - centres[r, 0], py - centres[r, 1], pz - centres[r, 2]
-            squared = (x * x + y * y) + z * z
-            if squared < best:
-                best = squared
+        for r in range(count):
+            if squared[r] < best:
+                best = squared[r]
                 regions[i] = r
     return regions
 

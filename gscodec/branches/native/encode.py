@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -119,7 +118,7 @@ def encode_tiles(
 
     pick = np.arange(0, len(classes.weights), max(-(-len(classes.weights) // FIT_SPLATS), 1))
     sample = cloud.select(rows(pick))
-    colours = _colour_transform(cloud, len(classes.weights), sample, classes.weights[pick], visibility, rows)
+    colours = _colour_transform(cloud, kept, len(classes.weights), sample, classes.weights[pick], visibility)
     sample = _in_components(sample, colours, sample.positions)
     params = _fit(values, sample, classes.weights[pick], classes.places[pick])
 
@@ -163,22 +162,31 @@ def encode_tiles(
 
 def _colour_transform(
     cloud: GaussianCloud,
+    kept: I64 | None,
     splats: int,
     sample: GaussianCloud,
     weights: U8,
     visibility: Visibility | None,
-    rows: Callable[[I64], I64],
 ) -> ColourTransform:
-    """Bases for the colours of the ``splats`` of the cloud that are coded, of which ``rows`` are those of an index."""
+    """Bases for the colours of the ``splats`` of the cloud that are coded, for which those of ``sample`` stand."""
     sh = np.concatenate([sample.sh_dc[:, None], sample.sh_rest], axis=1)
     directions = None
     if visibility is not None and len(visibility.sample):
-        positions = cloud.positions[rows(visibility.sample)]
+        seen = visibility.sample if kept is None else kept[visibility.sample]
+        positions = cloud.positions[seen]
         directions = Directions(positions, visibility.centres, visibility.shown, visibility.doubt)
     found = find_bases(Sample(sample.positions, sh, weights), splats, directions)
-    blocks = np.array_split(rows(np.arange(splats)), splats // FIT_SPLATS + 1)
-    largest = max(float(np.abs(sh[own]).max(initial=0.0)) for sh in (cloud.sh_dc, cloud.sh_rest) for own in blocks)
-    return found if found.holds(largest) else ColourTransform.plain(cloud.sh_degree)
+    return found if found.holds(_largest_sh(cloud, kept)) else ColourTransform.plain(cloud.sh_degree)
+
+
+def _largest_sh(cloud: GaussianCloud, kept: I64 | None) -> float:
+    """The largest magnitude of the SH of the splats that are coded; a cloud with others is looked at in parts."""
+    largest = 0.0
+    for sh in (cloud.sh_dc, cloud.sh_rest):
+        starts = range(0, len(sh) if kept is None else len(kept), FIT_SPLATS)
+        parts = (sh,) if kept is None else (sh[kept[start : start + FIT_SPLATS]] for start in starts)
+        largest = max([largest, *(float(x) for part in parts for x in (part.max(initial=0.0), -part.min(initial=0.0)))])
+    return largest
 
 
 def _in_components(cloud: GaussianCloud, colours: ColourTransform, positions: F32) -> GaussianCloud:
