@@ -21,6 +21,7 @@ from gscodec_tools.rd.prune_scores import TimedSeen, histogram, timed_score
 from gscodec_tools.rd.scenes import ViewOptions
 from gscodec_tools.rd.store import read_rows
 
+from gscodec import __version__
 from gscodec.cloud import GaussianCloud
 from gscodec.decoder import decode
 from gscodec.encoder import encode
@@ -146,6 +147,9 @@ def test_coding_rows_are_files_of_the_pruned_scene(scene: Path, results: Path) -
     assert (row["bytes"], row["kept"], row["retention"]) == (len(data), len(decode(data)), 0.8)
     assert rows["none", 75.0]["kept"] == 300
     assert rows["none", 75.0]["bytes"] > row["bytes"]
+    # A change of the codec makes these rows anew, and no others.
+    assert row["version"].startswith(f"{__version__}+")
+    assert {other["version"] for other in rows_of(results, "curve")} == {__version__}
 
 
 def test_pictures_and_histograms(results: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gscodec_tools.machine import machine
+from gscodec_tools.rd.codecs.own import OwnCodec
 from gscodec_tools.rd.prune_scenes import PruneScene
 from gscodec_tools.rd.rows import Row
 from gscodec_tools.rd.scenes import Views
@@ -93,13 +94,18 @@ def weights_digest(method: str) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
+def _version(task: Task) -> str:
+    """Of what decides about a row besides its score: coding rows are out of date with every change of the codec."""
+    return OwnCodec().version() if task.kind == "coding" else __version__
+
+
 def row_key(scene: PruneScene, task: Task) -> str:
     """Equal for rows that would come out equal but for times."""
     params = json.dumps(dict(METHODS[task.method].params) if task.scores else {}, sort_keys=True)
     scoring = scene.scoring.identity if scene.scoring is not None and task.needs_views else ""
     weights = (weights_digest(task.method) if task.scores else None) or ""
     what = (task.kind, task.method, params, f"{task.retention:g}", str(task.share or ""), f"{task.quality or 0:g}")
-    return "|".join((*what, weights, __version__, scene.scene.digest, scene.scene.views.identity, scoring))
+    return "|".join((*what, weights, _version(task), scene.scene.digest, scene.scene.views.identity, scoring))
 
 
 def new_row(scene: PruneScene, task: Task, command: str) -> Row:
@@ -125,7 +131,7 @@ def new_row(scene: PruneScene, task: Task, command: str) -> Row:
         "views": _about(source.views),
         "scoring_views": _about(scene.scoring) if scene.scoring is not None and task.needs_views else None,
         "weights": weights_digest(task.method) if task.scores else None,
-        "version": __version__,
+        "version": _version(task),
         "host": {key: value for key, value in host.items() if key not in ("date", "command")},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
