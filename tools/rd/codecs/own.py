@@ -16,7 +16,7 @@ from gscodec.bitstream.source import FileSource
 from gscodec.formats.ply import read_ply, write_ply
 from gscodec.inspect import contents, inspect
 
-QUALITIES = (15, 20, 25, 30, 35, 40, 50, 60, 70, 75, 80, 90, 100)
+QUALITIES = (5, 8, 10, 12, 15, 20, 25, 30, 32, 35, 40, 45, 50, 55, 60, 70, 75, 80, 90, 100)
 LOSSLESS = Point("lossless", {"lossless": True})
 RATIOS = (16, 24, 32, 48, 64, 96, 128)
 WARM_UP_SPLATS = 4000
