@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 UNIT = 1.0 / (1 << 20)  # opponent values count in 2**-20
 A = 0.5773502691896258  # 1 / sqrt(3)
@@ -48,7 +47,7 @@ def to_opponent(rgb: F32) -> F64:
 
 @nb.njit(forceinline=True)
 def opponent_to_rgb(brightness: Any, red_blue: Any, green: Any) -> tuple[Any, Any, Any]:
-    """Inverse of ``to_opponent`` for one coefficient: integers to float32."""
+    """Inverse of ``to_opponent`` for one coefficient, to float32."""
     bright = np.float64(brightness) * UNIT * A
     other = np.float64(red_blue) * UNIT * B
     last = np.float64(green) * UNIT
@@ -57,10 +56,3 @@ def opponent_to_rgb(brightness: Any, red_blue: Any, green: Any) -> tuple[Any, An
         np.float32(bright - last * C2),
         np.float32((bright - other) + last * C),
     )
-
-
-@nb.njit(cache=True, nogil=True)
-def to_rgb(opponent: I64, rgb: F32) -> None:
-    """Inverse of ``to_opponent``: int64[n,3] into float32[n,3]."""
-    for i in range(len(opponent)):
-        rgb[i, 0], rgb[i, 1], rgb[i, 2] = opponent_to_rgb(opponent[i, 0], opponent[i, 1], opponent[i, 2])
