@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from directions import complete
 
 from gscodec.branches.native.bases import MAX_REGIONS, Bases, from_components, region_bytes, to_components
 from gscodec.cloud import SH_REST_COUNTS
@@ -30,15 +31,6 @@ def sound_bases(regions: int, sh_degree: int, seed: int = 0) -> Bases:
     turns = np.linalg.qr(rng.normal(size=(regions, count, count)))[0]
     matrices = np.concatenate([rng.uniform(-1, 1, (regions, count, 1)), turns], axis=2)
     return Bases(rng.normal(0, 2, (regions, 3)).astype(np.float32), np.rint(matrices * 32).astype(np.int8))
-
-
-def complete(bases: Bases) -> np.ndarray:
-    """float64[R,K+1,K+1]: what every component adds to every SH coefficient, by the text of FORMAT.md."""
-    regions, count = bases.matrices.shape[:2]
-    whole = np.zeros((regions, count + 1, count + 1))
-    whole[:, 0, 0] = 1.0
-    whole[:, 1:] = bases.matrices / 32.0
-    return whole
 
 
 # Regions
