@@ -18,7 +18,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from gscodec.branches.native.bases import MAX_REGIONS, UNIT, Bases
+from gscodec.branches.native.bases import UNIT, Bases
 from gscodec.cloud import SH_REST_COUNTS
 from gscodec.transform.colour import UNIT as COLOUR_UNIT
 from gscodec.transform.energy import LIMIT
@@ -29,7 +29,7 @@ F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 
 SPLATS_PER_REGION = 2048
-REGIONS = min(64, MAX_REGIONS)  # at most
+REGIONS = 64  # at most
 FEWEST_SPLATS = 1024  # that are worth a matrix
 CENTRE_SPLATS = 10_000  # regions are found with so many
 DIRECTIONS = 256
@@ -87,7 +87,8 @@ def find_bases(sample: Sample, splats: int, directions: Directions | None = None
     centres = _centres(sample.positions, min(max(splats // SPLATS_PER_REGION, 1), REGIONS))
     empty = Bases(centres, np.zeros((0, count - 1, count), np.int8))
     covariances = _covariances(sample, empty.regions(sample.positions), len(centres))
-    grams = [_likely_gram(covariance) for covariance in covariances]
+    basis = _harmonics(fibonacci_directions(DIRECTIONS), count)
+    grams = [_likely_gram(covariance, basis) for covariance in covariances]
     if directions is not None:
         shown = _shown_grams(directions, empty.regions(directions.positions), len(centres), count)
         trust = 1.0 / (1.0 + directions.doubt)
@@ -157,9 +158,8 @@ def _harmonics(directions: F64, count: int) -> F64:
     return values
 
 
-def _likely_gram(covariance: F64) -> F64:
-    """G of a region, by how much its colours vary with the direction."""
-    basis = _harmonics(fibonacci_directions(DIRECTIONS), len(covariance))
+def _likely_gram(covariance: F64, basis: F64) -> F64:
+    """G of a region, by how much its colours vary with the direction: ``basis`` [D,C], Y of even directions."""
     varying = basis[:, 1:]
     variance = np.einsum("dk,kl,dl->d", varying, covariance[1:, 1:], varying)
     largest = float(variance.max())
