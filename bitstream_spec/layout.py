@@ -15,7 +15,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
-VERSION = (0, 3)
+VERSION = (0, 4)
 MAGIC = b"\x89GSB\r\n\x1a\n"
 WHOLE_FILE = 0xFFFFFFFF  # value of TOC_ENTRY.tile for a stream that belongs to no tile
 FLAG_CRITICAL = 1  # bit 0 of TOC_ENTRY.flags
@@ -68,6 +68,10 @@ class StreamKind(IntEnum):
     AC3 = 23
     AC4 = 24
     BASES = 25
+    REFINEMENTS = 26
+    REFINE1 = 27
+    REFINE2 = 28
+    REFINE3 = 29
     SCHEMA = 32
     REFERENCES = 33
     FLOAT_POSITIONS = 34
@@ -288,6 +292,14 @@ NATIVE_PARAMS = Layout(
     ),
 )
 
+NATIVE_REFINEMENT = Layout(
+    "NATIVE_REFINEMENT",
+    (
+        Field("energy_prior", "32H", "as in NATIVE_PARAMS, in the steps of this refinement"),
+        Field("profile", "72H", "as in NATIVE_PARAMS, in the steps of this refinement"),
+    ),
+)
+
 TILE_GEOMETRY = Layout(
     "TILE_GEOMETRY",
     (
@@ -298,4 +310,4 @@ TILE_GEOMETRY = Layout(
     ),
 )
 
-LAYOUTS = (PREFIX, HEADER, TOC_ENTRY, TILE_RECORD, NATIVE_PARAMS, TILE_GEOMETRY)
+LAYOUTS = (PREFIX, HEADER, TOC_ENTRY, TILE_RECORD, NATIVE_PARAMS, NATIVE_REFINEMENT, TILE_GEOMETRY)

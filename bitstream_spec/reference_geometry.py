@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -153,6 +153,24 @@ def class_steps(base: int, cap: int) -> Ints:
     return np.array([class_step(base, cap, c) for c in range(32)])
 
 
+@dataclass(frozen=True)
+class Steps:
+    """The steps of each splat; ac: of AC1 .. AC4."""
+
+    scale: Ints
+    ratio: Ints
+    opacity: Ints
+    dc: Ints
+    ac: list[Ints]
+
+
+def steps_of(params: Params, c: Ints) -> Steps:
+    """The steps of splats of the weight classes c."""
+    scale, ratio = class_steps(params.scale_step, 65536)[c], class_steps(params.ratio_step, 32768)[c]
+    opacity, dc = class_steps(params.opacity_step, 65536)[c], class_steps(params.dc_step, 1 << 26)[c]
+    return Steps(scale, ratio, opacity, dc, [class_steps(base, 1 << 26)[c] for base in params.ac_step])
+
+
 def weight_log(c: Ints) -> Ints:
     """How much a splat covers, as a log."""
     return (c - 20) * 32768
@@ -262,20 +280,30 @@ def coding_order(leaves: Leaves) -> tuple[Ints, list[Level]]:
 
 @dataclass
 class Tile:
-    """What the streams of a tile hand on."""
+    """The values of a tile; those without a value here are set by the streams after GEOMETRY."""
 
     levels: list[Level]
     near: list[Ints]  # weights of each level
     q: Ints  # [3, n]
     weight: Ints  # weight class c
+    points: Reals  # [3, n]: the positions before any refinement, not rounded to float32
+    size: Reals
     place: Ints
     distance: Ints
     pixels: Ints
-    opacity_log: Ints
-    scales: Ints  # [3, n]: long, middle, short
+    offset: Ints  # [3, n]; what refinements make of it
+    refinements: int = 0  # how many are decoded
+    opacity_log: Ints = field(init=False)
+    scales: Ints = field(init=False)  # [3, n]: long, middle, short
+    ratio: Ints = field(init=False)  # t of SCALE
+    needle: Ints = field(init=False)
+    codes: Ints = field(init=False)  # [3, n]: a, b, r of ROTATION
+    code_levels: Ints = field(init=False)  # [3, n]: their numbers of levels
+    alike: list[Ints] = field(init=False)  # weights of each level
+    components: Ints = field(init=False)  # [K + 1, 3, n]: o
 
 
-def decode_geometry(data: bytes, tables: list[Table], params: Params, count: int) -> tuple[bytes, Tile]:
+def decode_geometry(data: bytes, tables: list[Table], params: Params, count: int) -> Tile:
     """TILE_GEOMETRY, positions, weight classes and the distances to the viewing zone."""
     require(len(data) >= 32, "GEOMETRY: truncated")
     *origin, exponent, reserved, depth_mask = struct.unpack_from("<3dhHI", data)
@@ -295,10 +323,10 @@ def decode_geometry(data: bytes, tables: list[Table], params: Params, count: int
     weight = decode_weights(planes, d, levels, near)
     planes.finish()
     size = np.ldexp(params.cell_size, exponent - d)  # exact
-    positions = float32(np.array(origin)[:, np.newaxis] + (2 * cell + 1) * (size * 0.5))
-    distance = distance_to_zone(positions.astype(np.float64), params)
-    handed = (weight, (d - exponent) * 65536, distance, params.pixel_log - distance)
-    return positions.T.tobytes(), Tile(levels, near, q, *handed, np.zeros_like(d), np.zeros_like(q))
+    points = np.array(origin)[:, np.newaxis] + (2 * cell + 1) * (size * 0.5)
+    distance = distance_to_zone(float32(points).astype(np.float64), params)
+    logs = ((d - exponent) * 65536, distance, params.pixel_log - distance)  # place, distance, pixels
+    return Tile(levels, near, q, weight, points, size, *logs, np.zeros_like(q))
 
 
 def decode_weights(planes: Planes, d: Ints, levels: list[Level], near: list[Ints]) -> Ints:

@@ -16,30 +16,33 @@ from .reference_geometry import (
     ONE,
     Bases,
     Ints,
-    Level,
     Params,
     Reals,
     Tile,
     clamp,
-    class_steps,
     decode_geometry,
     exp2,
     log2,
     read,
     read_signed,
+    steps_of,
     weight_log,
 )
 
 # ---- OPACITY
 
 
-def decode_opacity(data: bytes, tables: list[Table], params: Params, tile: Tile) -> bytes:
-    """OPACITY: opacity logits."""
+def decode_opacity(data: bytes, tables: list[Table], params: Params, tile: Tile) -> None:
+    """OPACITY: opacity_log."""
     planes = Planes(data, tables)
     c = tile.weight
     codes = read(planes, c * 8 + np.clip(((tile.place - tile.pixels) >> 16) + 6, 0, 7))
     planes.finish()
-    tile.opacity_log = np.maximum(-codes * class_steps(params.opacity_step, 65536)[c], -24 * 65536)
+    tile.opacity_log = np.maximum(-codes * steps_of(params, c).opacity, -24 * 65536)
+
+
+def opacity_logits(tile: Tile) -> bytes:
+    """The floats of OPACITY."""
     rest = np.maximum(ONE - exp2(tile.opacity_log), ONE >> 13)
     return float32((tile.opacity_log - log2(rest)) * LN2).tobytes()
 
@@ -53,22 +56,34 @@ def predict_scale(predictor: Sequence[int], known: Sequence[Ints]) -> Ints:
     return clamp((predictor[0] * 4096 + np.sum(products, axis=0)) >> 12, 1 << 22)
 
 
-def decode_scale(data: bytes, tables: list[Table], params: Params, tile: Tile) -> bytes:
-    """SCALE: log scales."""
+def predict_middle(params: Params, tile: Tile) -> Ints:
+    """`predicted` of middle, from opacity_log."""
+    known = [weight_log(tile.weight), tile.place, tile.distance, tile.opacity_log]
+    return predict_scale(params.middle_predictor, known)
+
+
+def predict_long(params: Params, tile: Tile, middle: Ints) -> Ints:
+    """`predicted` of long, from opacity_log and middle."""
+    known = [weight_log(tile.weight), tile.place, tile.distance, tile.opacity_log, middle]
+    return predict_scale(params.long_predictor, known)
+
+
+def shortest(middle: Ints, ratio: Ints) -> Ints:
+    """The shortest log scale from the middle one and t."""
+    return clamp(middle + log2(ratio << 14), 1 << 22)
+
+
+def decode_scale(data: bytes, tables: list[Table], params: Params, tile: Tile) -> None:
+    """SCALE: the log scales and t."""
     planes = Planes(data, tables)
-    c = tile.weight
-    step, ratio_step = class_steps(params.scale_step, 65536)[c], class_steps(params.ratio_step, 32768)[c]
-    known = [weight_log(c), tile.place, tile.distance, tile.opacity_log]
-    predicted = predict_scale(params.middle_predictor, known)
-    middle = clamp(predicted + read_signed(planes, c) * step, 1 << 22)
-    predicted = predict_scale(params.long_predictor, [*known, middle])
-    long = clamp(predicted + read_signed(planes, 32 + c) * step, 1 << 22)
+    c, steps = tile.weight, steps_of(params, tile.weight)
+    middle = clamp(predict_middle(params, tile) + read_signed(planes, c) * steps.scale, 1 << 22)
+    long = clamp(predict_long(params, tile, middle) + read_signed(planes, 32 + c) * steps.scale, 1 << 22)
     r = read(planes, 64 + c * 4 + np.clip((long - middle) >> 16, 0, 3))
     planes.finish()
-    t = np.where(r > 0, np.minimum(r, 1 << 20) * ratio_step, np.maximum(ratio_step >> 2, 1))
-    short = clamp(middle + log2(np.minimum(t, 131072) << 14), 1 << 22)
-    tile.scales = np.array([long, middle, short])
-    return float32(tile.scales * LN2).T.tobytes()
+    t = np.where(r > 0, np.minimum(r, 1 << 20) * steps.ratio, np.maximum(steps.ratio >> 2, 1))
+    tile.ratio = np.minimum(t, 131072)
+    tile.scales = np.array([long, middle, shortest(middle, tile.ratio)])
 
 
 # ---- ROTATION
@@ -85,17 +100,21 @@ def shear(g: Ints) -> Ints:
     return g + log2(ONE - exp2(-2 * g))
 
 
-def fineness(params: Params, tile: Tile) -> tuple[Ints, Ints, Ints]:
-    """How finely a rotation is coded: needle, direction, roll."""
+def gaps(tile: Tile) -> tuple[Ints, Ints]:
+    """x and y: how far the axes are apart on the screen."""
     e1, e2, e3 = dilated(clamp(tile.scales + tile.pixels, 64 * 65536))
-    x, y = np.maximum(e1 - e2, 0), np.maximum(e2 - e3, 0)
-    needle = x >= 65536
+    return np.maximum(e1 - e2, 0), np.maximum(e2 - e3, 0)
+
+
+def fineness(params: Params, tile: Tile) -> tuple[Ints, Ints]:
+    """How finely a rotation is coded, from needle: direction, roll."""
+    x, y = gaps(tile)
     along = shear(x) + (log2(ONE + (np.minimum(y, 196608) << 14)) >> 1)
-    first = np.where(needle, along, np.minimum(shear(x + y), 65536))
-    second = np.where(needle, np.minimum(shear(y), 65536), shear(x))
+    first = np.where(tile.needle, along, np.minimum(shear(x + y), 65536))
+    second = np.where(tile.needle, np.minimum(shear(y), 65536), shear(x))
     log = weight_log(tile.weight)
     direction = np.clip((first + log + params.direction_offset) >> 14, 0, 52)
-    return needle.astype(np.int64), direction, np.clip((second + log + params.roll_offset) >> 14, 0, 52)
+    return direction, np.clip((second + log + params.roll_offset) >> 14, 0, 52)
 
 
 def centre(v: Ints, n: Ints) -> Reals:
@@ -115,38 +134,38 @@ def quaternions(a: Reals, b: Reals, t: Reals, needle: Ints) -> Reals:
     return np.array([qw / norm, qx / norm, qy / norm, qz / norm])
 
 
-def decode_rotation(data: bytes, tables: list[Table], params: Params, tile: Tile) -> bytes:
-    """ROTATION: quaternions."""
+def decode_rotation(data: bytes, tables: list[Table], params: Params, tile: Tile) -> None:
+    """ROTATION: needle, the codes and their numbers of levels."""
     planes = Planes(data, tables)
-    needle, direction, roll = fineness(params, tile)
-    a, b = read(planes, needle * 53 + direction), read(planes, needle * 53 + direction)
-    r = read(planes, 106 + needle * 53 + roll)
+    tile.needle = (gaps(tile)[0] >= 65536).astype(np.int64)
+    direction, roll = fineness(params, tile)
+    contexts = [tile.needle * 53 + direction] * 2 + [106 + tile.needle * 53 + roll]
+    tile.codes = np.array([read(planes, context) for context in contexts])
     planes.finish()
-    directions, rolls = LEVELS[direction], LEVELS[roll]
-    fits = (a < directions) & (b < directions) & (r < rolls)
-    require(bool(fits.all()), "ROTATION: code too large")
-    centres = (centre(a, directions), centre(b, directions), centre(r, rolls))
-    return float32(quaternions(*centres, needle)).T.tobytes()
+    tile.code_levels = LEVELS[np.array([direction, direction, roll])]
+    require(bool((tile.codes < tile.code_levels).all()), "ROTATION: code too large")
 
 
 # ---- Colours: DC
 
 
-def decode_dc(data: bytes, tables: list[Table], params: Params, tile: Tile) -> list[Ints]:
-    """DC: component 0, its three channels."""
+def decode_dc(data: bytes, tables: list[Table], params: Params, tile: Tile) -> None:
+    """DC: component 0, and the alike weights."""
     planes = Planes(data, tables)
     c = tile.weight
     values = [read_signed(planes, c)]
     known = np.minimum(np.abs(values[0]), 3)
     values += [read_signed(planes, 32 + ((channel - 1) * 32 + c) * 4 + known) for channel in (1, 2)]
     planes.finish()
-    step = class_steps(params.dc_step, 1 << 26)[c]
-    opponents = [np.zeros_like(c) for _ in range(3)]
+    step = steps_of(params, c).dc
+    opponents = np.zeros((3, len(c)), np.int64)
     for o, value in zip(opponents, values, strict=True):
         for level, weights in zip(tile.levels, tile.near, strict=True):
             here = level.splats
             o[here] = clamp(level.predict(weights, o) + value[here] * step[here], 1 << 40)
-    return opponents
+    tile.components = opponents[np.newaxis]
+    features = [scale >> 13 for scale in tile.scales] + [o >> 14 for o in opponents]
+    tile.alike = [level.weights(tile.q, features) for level in tile.levels]
 
 
 # ---- Colours: AC1 .. AC4
@@ -163,44 +182,62 @@ def factors(profile: Sequence[int], components: int) -> list[tuple[int, int]]:
     return pairs
 
 
-def decode_ac(
-    datas: Sequence[bytes], tables: list[Table], params: Params, tile: Tile, dc: Sequence[Ints]
-) -> list[list[Ints]]:
-    """AC1 .. AC4: components 1 .. K, three channels of each."""
-    features = [scale >> 13 for scale in tile.scales] + [o >> 14 for o in dc]
-    alike = [level.weights(tile.q, features) for level in tile.levels] if datas else []
-    energies = [4 * params.energy_prior[tile.weight] for _ in range(4)]
+class Energies:
+    """E[0..3] of all splats."""
+
+    def __init__(self, params: Params, tile: Tile) -> None:
+        """As they are before component 1."""
+        self.values = [4 * params.energy_prior[tile.weight] for _ in range(4)]
+
+    def bucket(self, splats: slice, channel: int, pair: tuple[int, int]) -> Ints:
+        """`bucket`; pair: f and g."""
+        level = (self.values[0][splats] * pair[0] + self.values[1 + channel][splats] * pair[1]) >> 17
+        return np.searchsorted(ENERGY, level, side="right").astype(np.int64)
+
+    def add(self, splats: slice, channel: int, m: Ints) -> None:
+        """Add the magnitudes m of a plane."""
+        for energy in (self.values[0], self.values[1 + channel]):
+            energy[splats] += m - (energy[splats] >> 2)
+
+
+def ac_context(bucket: Ints, step: Ints, predicted: Ints, channel: int) -> Ints:
+    """The contexts of AC from bucket, and near from step and P(o)."""
+    near = sum(t * step <= 20 * np.abs(predicted) for t in NEAR)
+    return (bucket * 9 + near) * 3 + channel
+
+
+def negate(value: Ints, where: npt.NDArray[np.bool_]) -> Ints:
+    """The values negated at some places; -2**31 stays."""
+    return np.where(where & (value > -(1 << 31)), -value, value)
+
+
+def decode_ac(datas: Sequence[bytes], tables: list[Table], params: Params, tile: Tile) -> None:
+    """AC1 .. AC4: components 1 .. K."""
+    steps, energies = steps_of(params, tile.weight), Energies(params, tile)
     pairs = iter(factors(params.profile, (len(datas) + 1) ** 2 - 1))
-    components = []
+    components = list(tile.components)
     for degree, data in enumerate(datas, 1):
         planes = Planes(data, tables)
-        step = class_steps(params.ac_step[degree - 1], 1 << 26)[tile.weight]
         for _ in range(2 * degree + 1):
-            opponents = [np.zeros_like(step) for _ in range(3)]
+            opponents = np.zeros((3, len(tile.weight)), np.int64)
             for channel, o in enumerate(opponents):
-                f, g = next(pairs)
-                for level, weights in zip(tile.levels, alike, strict=True):
-                    common, own = energies[0][level.splats], energies[1 + channel][level.splats]
-                    bucket = np.searchsorted(ENERGY, (common * f + own * g) >> 17, side="right")
-                    value = read_ac(planes, channel, step, level, weights, o, bucket)
-                    m = np.minimum(np.abs(value), 40) * 256
-                    common += m - (common >> 2)  # in place: slices of the energies
-                    own += m - (own >> 2)
+                read_ac(planes, channel, steps.ac[degree - 1], tile, o, energies, next(pairs))
             components.append(opponents)
         planes.finish()
-    return components
+    tile.components = np.array(components)
 
 
 def read_ac(
-    planes: Planes, channel: int, steps: Ints, level: Level, weights: Ints, o: Ints, bucket: npt.NDArray[np.intp]
-) -> Ints:
-    """A plane of AC: sets the values o of a level and returns the codes."""
-    step, predicted = steps[level.splats], level.predict(weights, o)
-    near = sum(t * step <= 20 * np.abs(predicted) for t in NEAR)
-    value = read_signed(planes, (bucket * 9 + near) * 3 + channel)
-    value = np.where((predicted < 0) & (value > -(1 << 31)), -value, value)
-    o[level.splats] = clamp(value * step, 1 << 40)
-    return value
+    planes: Planes, channel: int, steps: Ints, tile: Tile, o: Ints, energies: Energies, pair: tuple[int, int]
+) -> None:
+    """The planes of a component and channel of AC: sets its values o; pair: f and g."""
+    for level, weights in zip(tile.levels, tile.alike, strict=True):
+        here = level.splats
+        step, predicted = steps[here], level.predict(weights, o)
+        value = read_signed(planes, ac_context(energies.bucket(here, channel, pair), step, predicted, channel))
+        value = negate(value, predicted < 0)
+        energies.add(here, channel, np.minimum(np.abs(value), 40) * 256)
+        o[here] = clamp(value * step, 1 << 40)
 
 
 # ---- Colours: Regions, SH
@@ -241,17 +278,25 @@ def colours(s: Ints) -> npt.NDArray[np.float32]:
 # ---- A tile
 
 
-def decode_tile(
-    streams: Sequence[bytes], count: int, params: Params, groups: Sequence[list[Table]], bases: Bases
-) -> list[bytes]:
-    """The tile's arrays in the order of "Decoding a scene" from GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC1 .."""
-    positions, tile = decode_geometry(streams[0], groups[0], params, count)
-    opacity = decode_opacity(streams[1], groups[1], params, tile)
-    scales = decode_scale(streams[2], groups[2], params, tile)
-    rotations = decode_rotation(streams[3], groups[3], params, tile)
-    dc = decode_dc(streams[4], groups[4], params, tile)
-    components = np.array([dc, *decode_ac(streams[5:], groups[5], params, tile, dc)])
-    region = regions(np.frombuffer(positions, "<f4").reshape(count, 3).astype(np.float64), bases)
-    sh_dc, *rest = (colours(s) for s in spherical_harmonics(components, region, bases))
+def decode_tile(streams: Sequence[bytes], count: int, params: Params, groups: Sequence[list[Table]]) -> Tile:
+    """The tile's values from GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC1 .. AC*d*."""
+    tile = decode_geometry(streams[0], groups[0], params, count)
+    decode_opacity(streams[1], groups[1], params, tile)
+    decode_scale(streams[2], groups[2], params, tile)
+    decode_rotation(streams[3], groups[3], params, tile)
+    decode_dc(streams[4], groups[4], params, tile)
+    decode_ac(streams[5:], groups[5], params, tile)
+    return tile
+
+
+def tile_arrays(tile: Tile, bases: Bases) -> list[bytes]:
+    """The tile's arrays in the order of "Decoding a scene" from its values, refined or not."""
+    positions = float32(tile.points + tile.offset * (tile.size / 3**tile.refinements))
+    scales = float32(tile.scales * LN2)
+    a, b, r = centre(tile.codes, tile.code_levels)
+    rotations = float32(quaternions(a, b, r, tile.needle))
+    region = regions(float32(tile.points).T.astype(np.float64), bases)  # without refinements
+    sh_dc, *rest = (colours(s) for s in spherical_harmonics(tile.components, region, bases))
     sh_rest = np.stack(rest, axis=1).tobytes() if rest else b""
-    return [positions, scales, rotations, opacity, sh_dc.tobytes(), sh_rest]
+    floats = [array.T.tobytes() for array in (positions, scales, rotations)]
+    return [*floats, opacity_logits(tile), sh_dc.tobytes(), sh_rest]

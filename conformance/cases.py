@@ -23,6 +23,7 @@ from conformance.sample_clouds import (
 from gscodec import EncodeConfig, encode
 from gscodec.branches.lossless import encode as lossless_encode
 from gscodec.branches.native import colour_bases, tiling
+from gscodec.branches.native import encode as native_encode
 from gscodec.cloud import GaussianCloud
 
 BINS = ("main", "uncommon", "faulty")
@@ -55,9 +56,13 @@ class Case:
 
 
 def native(
-    cloud: GaussianCloud, quality: float = 75.0, tile_splats: int = 65536, splats_per_region: int = 4096
+    cloud: GaussianCloud,
+    quality: float = 75.0,
+    tile_splats: int = 65536,
+    splats_per_region: int = 4096,
+    refinements: int = 0,
 ) -> bytes:
-    """Encoded by the native branch with at most ``tile_splats`` splats a tile.
+    """Encoded by the native branch with at most ``tile_splats`` splats a tile; progressive with any ``refinements``.
 
     One region for each ``splats_per_region`` splats, but none below a quarter of as many: with the usual number
     files as small as these have none.
@@ -66,9 +71,10 @@ def native(
         warnings.catch_warnings(),
         patched(tiling, TILE_SPLATS=tile_splats),
         patched(colour_bases, SPLATS_PER_REGION=splats_per_region, FEWEST_SPLATS=splats_per_region // 4),
+        patched(native_encode, refinement_count=lambda _quality: refinements),
     ):
         warnings.simplefilter("error")  # a splat left out would make another case than the one described
-        return encode(cloud, EncodeConfig(quality=quality))
+        return encode(cloud, EncodeConfig(quality=quality, progressive=refinements > 0))
 
 
 def lossless(cloud: GaussianCloud) -> bytes:
@@ -131,6 +137,24 @@ def main_cases() -> list[Case]:
         "Comments in many scripts, empty ones, with control characters.",
         lambda: native(scene(20, 0, 130, COMMENTS)),
     )
+    for degree, count, number in ((0, 150, 1), (1, 100, 3), (2, 80, 2), (3, 60, 1), (4, 40, 2)):
+        add(
+            f"native-progressive-degree{degree}",
+            f"Progressive: {count} splats of SH degree {degree} in several regions, refinements: {number}.",
+            lambda n=count, d=degree, r=number: native(scene(n, d, 150 + d), 60, 65536, max(n // 3, 4), r),
+        )
+    add("native-progressive-tiles", "Progressive, three tiles, two refinements.",
+        lambda: native(scene(60, 1, 156), tile_splats=20, refinements=2))  # fmt: skip
+    add("native-progressive-extremes", "Progressive: needles, discs, opacities at both limits, large SH values.",
+        lambda: native(extremes(90, 157), 90, refinements=2))  # fmt: skip
+    add("native-progressive-wide", "Progressive: tiny splats far outside, a chain of tiles.",
+        lambda: native(wide(60, 158), refinements=2))  # fmt: skip
+    add("native-progressive-equal", "Progressive: 60 splats, all equal.",
+        lambda: native(repeated(scene(1, 1, 159), 60), 60, refinements=2))  # fmt: skip
+    add("native-progressive-one", "Progressive: one splat, three refinements.",
+        lambda: native(scene(1, 3, 160), refinements=3))  # fmt: skip
+    add("native-progressive-empty", "Progressive: no splats, two refinements.",
+        lambda: native(scene(0, 2, 161), refinements=2))  # fmt: skip
     add("native-far", "A scene of size 4 whose centre is 30000 away from the origin.", lambda: native(far(131)))
 
     for degree, count in enumerate((100, 45, 25, 15, 10)):

@@ -26,6 +26,7 @@ from conformance.faulty_lengths import length_cases  # noqa: E402
 from conformance.faulty_lossless import lossless_cases  # noqa: E402
 from conformance.faulty_native import native_cases  # noqa: E402
 from conformance.faulty_planes import plane_cases  # noqa: E402
+from conformance.faulty_refinements import refinement_cases  # noqa: E402
 from conformance.faulty_schema import schema_cases  # noqa: E402
 from conformance.run import digests  # noqa: E402
 from conformance.uncommon_bases import uncommon_bases_cases  # noqa: E402
@@ -66,6 +67,7 @@ def all_cases() -> Iterator[Case]:
     yield from length_cases()
     yield from native_cases()
     yield from bases_cases()
+    yield from refinement_cases()
     yield from plane_cases()
     yield from lossless_cases()
     yield from schema_cases()

@@ -18,6 +18,7 @@ from conformance.uncommon_cases import repacked, with_cells, with_values
 from gscodec import decode
 from gscodec.bitstream.entries import Stream
 from gscodec.branches.native import encode as native_encode
+from gscodec.branches.native import encode_tile
 from gscodec.branches.native.bases import UNIT, Bases
 from gscodec.branches.native.colour_bases import ColourTransform
 from gscodec.cloud import SH_REST_COUNTS, GaussianCloud
@@ -151,15 +152,12 @@ def rounding() -> bytes:
 
 def at_infinity() -> bytes:
     """Cells that are far larger than any float32."""
-    real = native_encode.cell_centres
-
-    def centres(*given: object) -> object:
-        with np.errstate(over="ignore"):
-            return real(*given)
-
     bases = Bases(np.zeros((2, 3), np.float32), random_matrices(2, 2, 322))
     colours = ColourTransform(bases, np.linalg.pinv(complete(bases.matrices)))
-    with patched(native_encode, cell_centres=centres, tile_exponent=lambda *_: 512, find_bases=lambda *_: colours):
+    with (
+        patched(encode_tile, tile_exponent=lambda *_: 512),
+        patched(native_encode, find_bases=lambda *_: colours),
+    ):
         return with_cells(LIMIT)
 
 

@@ -21,6 +21,7 @@ from gscodec.branches.lossless.parameters import Parameters
 from gscodec.branches.lossless.syntax import MODE_CELLS
 from gscodec.branches.native import encode as native_encode
 from gscodec.branches.native.footprint import Classes, Zone
+from gscodec.branches.native.tiling import tile_exponent
 from gscodec.cloud import GaussianCloud
 from gscodec.config import StepOffsets
 from gscodec.digest import DIGEST_BYTES
@@ -194,7 +195,7 @@ def octree(depth: int | None) -> bytes:
         classes = real(zone, positions, *rest)
         cell = native_encode.base_steps(75.0, zone, StepOffsets())["cell_size"]
         extent = float(np.ptp(positions.astype(np.float64), axis=0).max())
-        exponent = native_encode.tile_exponent(extent, cell, classes.places)
+        exponent = tile_exponent(extent, cell, classes.places)
         depths = np.arange(len(positions)) % 22 if depth is None else np.full(len(positions), depth)
         return replace(classes, places=(depths - exponent).astype(np.int32))
 

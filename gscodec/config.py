@@ -76,7 +76,7 @@ class EncodeConfig:
     ``preset``: one of PRESETS, how long the native encoder looks for a smaller file of the same quality.
     ``offsets`` shift bits from one attribute to another, native branch only.
 
-    ``progressive``: the first part of the file is a coarse scene of the splats that show most, a little larger in all;
+    ``progressive``: the file begins with the whole scene in coarse steps and refines it, a few per cent larger in all;
     native branch only.
 
     ``strict``: a splat that cannot be coded is an error instead of being left out. ``threads`` None means all

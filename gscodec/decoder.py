@@ -23,7 +23,7 @@ from gscodec.cloud import ATTRIBUTES, GaussianCloud, empty_cloud
 from gscodec.config import DecodeLimits, Progress, no_progress
 from gscodec.digest import DIGEST_BYTES, digest
 from gscodec.errors import CorruptStreamError
-from gscodec.selection import Selection, least_bytes, select
+from gscodec.selection import Asked, Selection, least_bytes, select
 
 DECODERS: dict[Branch, ModuleType] = {Branch.NATIVE: native, Branch.LOSSLESS: lossless}
 
@@ -39,6 +39,7 @@ def decode(
     tiles: Sequence[int] | None = None,
     box: Box | None = None,
     sh_degree: int | None = None,
+    layers: int | None = None,
     max_bytes: int | None = None,
     limits: DecodeLimits | None = None,
     threads: int | None = None,
@@ -49,7 +50,8 @@ def decode(
 
     ``tiles``: only these, in this order; ``box`` ((x, y, z), (X, Y, Z)): only the splats whose positions lie in
     it; ``sh_degree``: SH of this degree at most, as near to the colours that are seen as it gets, from so many layers
-    of components. With any of them, only the bytes concerned are read.
+    of components; ``layers``: the first layers of the file only, 0..; colours are in layers 1.. of SH degree 1.., what
+    a progressive file refines in those above. With any of them, only the bytes concerned are read.
     ``max_bytes``: use only so many bytes from the start of the file, which may have been cut behind them. Tiles
     whose streams of layer 0 are not all there are left out; layers that are not there add nothing to the colours.
     ``ignore_checksums`` is for fuzzing alone.
@@ -57,7 +59,7 @@ def decode(
     """
     with _opened(data) as source:
         decoder = Decoder(source, limits, max_bytes, ignore_checksums)
-        selection = decoder.select(tiles, box, sh_degree)
+        selection = decoder.select(tiles, box, sh_degree, layers)
         parts = decoder.decode_tiles(selection, threads, progress)
         return _joined(decoder.pattern(selection), parts, decoder.splat_count(selection) if box is None else None)
 
@@ -104,37 +106,44 @@ class Decoder:
         self.header = container.header
         self._ignore_checksums = ignore_checksums
         self._branch = DECODERS[self.header.branch]
+        self._layers = self._branch.layers_of(self.header.sh_degree)
         of_file = [entry for entry in container.entries if entry.tile is None and entry.known]
         if not all(map(container.complete, of_file)):
             tiles = {entry.tile for entry in container.entries if entry.tile is not None}
-            raise too_few_bytes(container.available, least_bytes(container, tiles, self._branch.SH_BANDS))
+            raise too_few_bytes(container.available, least_bytes(container, tiles, self._layers))
         self.records = read_tiles(container)
         streams = {
             StreamKind(entry.kind): container.read(entry.kind) for entry in of_file if entry.kind not in FRONT_DOOR
         }
         self._shared = self._branch.parse_shared(streams, self.header)
+        self._highest = self._branch.highest_layer(self._shared)
         self._digests = _read_digests(container, len(self.records))
         self._reductions: dict[tuple[int, int], Any] = {}  # of what all tiles need, by layers and degree
 
     def select(
-        self, tiles: Sequence[int] | None = None, box: Box | None = None, sh_degree: int | None = None
+        self,
+        tiles: Sequence[int] | None = None,
+        box: Box | None = None,
+        sh_degree: int | None = None,
+        layers: int | None = None,
     ) -> Selection:
         """What of the file to decode. Raises BadInputError."""
-        return select(self.container, self.records, self._branch.SH_BANDS, tiles, box, sh_degree)
+        asked = Asked(tiles, box, sh_degree, layers)
+        return select(self.container, self.records, self._layers, self._highest, asked)
 
     def splat_count(self, selection: Selection) -> int:
         """Splats in the tiles of a selection, those outside of its box counted."""
         return sum(self.records[number].splat_count for number in selection.layers)
 
     def verified(self, selection: Selection) -> int:
-        """How many tiles of a selection are compared with their digests: those with all of their colours."""
+        """How many tiles of a selection are compared with their digests: those with all of their layers."""
         if self._ignore_checksums:
             return 0
         return sum(self._complete(layers, selection) for layers in selection.layers.values())
 
     def pattern(self, selection: Selection) -> GaussianCloud:
         """A cloud of no splats with degree, meta and extras as ``decode_tiles`` gives them."""
-        pattern: GaussianCloud = self._branch.empty(self._reduced(self.header.sh_degree, selection))
+        pattern: GaussianCloud = self._branch.empty(self._reduced(self._highest, selection))
         return pattern
 
     def decode_tiles(
@@ -166,25 +175,26 @@ class Decoder:
             self.container.verify_unread()
 
     def _complete(self, layers: int, selection: Selection) -> bool:
-        return layers == selection.sh_degree == self.header.sh_degree
+        return layers == self._highest and selection.sh_degree == self.header.sh_degree
 
     def _reduced(self, layers: int, selection: Selection) -> Any:
         """What all tiles need, to decode so many layers to the degree of a selection."""
         if self._complete(layers, selection):
             return self._shared
-        reduced = replace(self._shared, layers=layers, sh_degree=selection.sh_degree)
+        reduced = self._branch.reduced(self._shared, layers, selection.sh_degree)
         return self._reductions.setdefault((layers, selection.sh_degree), reduced)
 
     def _decode_tile(self, number: int, layers: int, selection: Selection, kinds: Iterable[int]) -> GaussianCloud:
-        bands, shared = self._branch.SH_BANDS, self._reduced(layers, selection)
-        needed = [kind for kind in kinds if bands.get(kind, 0) <= layers]
+        shared = self._reduced(layers, selection)
+        needed = [kind for kind in kinds if self._layers.get(kind, 0) <= layers]
         streams = {StreamKind(kind): self.container.read(kind, number) for kind in needed}
         record = self.records[number]
         tile: GaussianCloud = self._branch.decode_tile(streams, shared, record.splat_count)
         expected = self._digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)]
         if self._complete(layers, selection) and not self._ignore_checksums and digest(tile) != expected:
             raise CorruptStreamError("decoded arrays differ from the encoder's", field=f"digest of tile {number}")
-        _check_box(tile, record, number)
+        if layers == self._highest or self._highest == self.header.sh_degree:  # refinements move splats
+            _check_box(tile, record, number)
         return tile
 
 

@@ -16,6 +16,7 @@ from gscodec.bitstream.entries import Header, Stream
 from gscodec.bitstream.source import Source
 from gscodec.bitstream.tiles import Box, TileRecord, box_around
 from gscodec.branches.lossless import decode as lossless
+from gscodec.branches.native.decode import parse_refinements
 from gscodec.branches.native.meta import unpack_meta
 from gscodec.branches.native.syntax import Params
 from gscodec.config import DecodeLimits
@@ -43,6 +44,10 @@ _CONTENTS = {
     "AC2": "colour layer 2",
     "AC3": "colour layer 3",
     "AC4": "colour layer 4",
+    "REFINE1": "refinement 1",
+    "REFINE2": "refinement 2",
+    "REFINE3": "refinement 3",
+    "REFINEMENTS": "refinements",
     "BASES": "bases of colour",
     "FLOAT_AC": "SH beyond DC",
     "EXTRAS": "other properties",
@@ -67,7 +72,7 @@ class FileInfo:
     """A .gsb file. ``kind_bytes``: stored bytes by the name of the stream kind, HEAD included; they add up to
     ``file_bytes``. ``kind_streams``: how many streams. ``params``: fields of NATIVE_PARAMS, None in a lossless file.
     ``extras``: name and type of further properties. ``layer_ends``: how many bytes from the start hold all tiles up to
-    layer 0, 1, .. of colours; one number where these are not coded in layers. ``tile_ends``: the same of each tile.
+    layer 0, 1, ..; one number where there are no others. ``tile_ends``: the same of each tile.
     """
 
     file_bytes: int
@@ -129,7 +134,7 @@ def bits_per_splat(size: int, splats: int) -> float | None:
 
 
 def inspect(source: Source, limits: DecodeLimits = NO_LIMITS, ignore_checksums: bool = False) -> FileInfo:
-    """Look at a file. Verifies the head and the streams TILES, META, PARAMS, SCHEMA; raises GsbError."""
+    """Look at a file. Verifies the head and the streams TILES, META, PARAMS, REFINEMENTS, SCHEMA; raises GsbError."""
     container = Container.open(source, limits, ignore_checksums)
     header = container.header
     tiles = read_tiles(container)
@@ -140,16 +145,21 @@ def inspect(source: Source, limits: DecodeLimits = NO_LIMITS, ignore_checksums: 
         numbers[kind] = numbers.get(kind, 0) + 1
     params: Mapping[str, Any] | None = None
     extras: tuple[tuple[str, str], ...] = ()
+    highest = 0
     if header.branch == Branch.LOSSLESS:
         schema = {StreamKind.SCHEMA: container.read(StreamKind.SCHEMA)}
         pattern = lossless.empty(lossless.parse_shared(schema, header))
         comments = pattern.meta.comments
         extras = tuple((name, str(values.dtype)) for name, values in pattern.extras.items())
     else:
-        params = Params.unpack(_raw(container.read(StreamKind.PARAMS)).payload).values
+        unpacked = Params.unpack(_raw(container.read(StreamKind.PARAMS)).payload)
+        params = unpacked.values
+        streams = {kind: container.read(kind) for kind in (StreamKind.REFINEMENTS,) if container.find(kind)}
+        refinements = parse_refinements(streams, unpacked)
+        highest = header.sh_degree + (len(refinements.params) if refinements else 0)
         meta = container.read(StreamKind.META) if container.find(StreamKind.META) else None
         comments = unpack_meta(meta, header).comments
-    ends = layer_ends(container, DECODERS[header.branch].SH_BANDS)
+    ends = layer_ends(container, DECODERS[header.branch].layers_of(header.sh_degree), highest)
     return FileInfo(source.size, header, tiles, sizes, numbers, comments, extras, params, *ends)
 
 

@@ -1,4 +1,4 @@
-"""What of a file a decode takes: tiles, a box, SH degrees, the first bytes only."""
+"""What of a file a decode takes: tiles, a box, SH degrees, layers, the first bytes only."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ from gscodec.bitstream.container import Container, TocEntry, too_few_bytes
 from gscodec.bitstream.tiles import Box, TileRecord, tiles_in_box
 from gscodec.errors import BadInputError
 
-Bands = Mapping[int, int]  # stream kind -> layer of colours that it holds; what is not in it is needed by every decode
+Bands = Mapping[int, int]  # stream kind -> layer that it is part of; what is not in it is needed by every decode
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a caller wants of a file; None: all of it. As ``decode`` has it."""
+
+    tiles: Sequence[int] | None = None
+    box: Box | None = None
+    sh_degree: int | None = None
+    layers: int | None = None
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The tiles to decode: ``layers``, number -> layers of colour components, in the order asked for.
+    """The tiles to decode: ``layers``, number -> last layer, in the order asked for.
 
-    Layer 0 is one component, the mean colour; layer l has as many as SH of degree l has coefficients.
+    Layer 0 has one component of colour, the mean; layer l of the others as many as SH of degree l has coefficients.
+    Those above the file's SH degree are refinements.
 
     ``box``: only the splats inside. ``asked``: how many tiles would be here if the file had all of its bytes.
     ``whole``: nothing of the file is left out. ``sh_degree``: of the clouds that are made.
@@ -33,40 +44,43 @@ def select(
     container: Container,
     records: Sequence[TileRecord],
     bands: Bands,
-    tiles: Sequence[int] | None,
-    box: Box | None,
-    sh_degree: int | None,
+    highest: int,
+    asked: Asked,
 ) -> Selection:
-    """The selection of ``tiles`` (None: all) that touch ``box``, with SH up to ``sh_degree`` (None: all of it).
+    """The selection of what is asked for of a file whose last layer is ``highest``.
 
     A tile of which not even the streams of layer 0 are available is left out. Raises BadInputError for a tile that
-    is not in the file or named twice, a bad box or degree, and if tiles are asked for but not one is there.
+    is not in the file or named twice, a bad box, degree or layer, and if tiles are asked for but not one is there.
     """
-    wanted = _wanted(records, tiles, box)
-    highest = _highest(container, bands, sh_degree)
-    found = _available(container, wanted, bands, highest)
+    wanted = _wanted(records, asked.tiles, asked.box)
+    coded = container.header.sh_degree
+    sh_degree = coded if asked.sh_degree is None else min(_degree(container, bands, asked.sh_degree), coded)
+    # Refinements are of all colours at once.
+    last = sh_degree if bands and highest == coded else highest
+    if asked.layers is not None:
+        if not 0 <= asked.layers <= highest:
+            raise BadInputError("no such layer", field="layers", found=asked.layers, allowed=f"0..{highest}")
+        last = min(last, asked.layers)
+    found = _available(container, wanted, bands, last)
     if wanted and not found:
         raise too_few_bytes(container.available, least_bytes(container, wanted, bands))
-    all_bytes = container.available == container.file_bytes and highest == container.header.sh_degree
+    everything = asked.tiles is None and asked.box is None and last == highest and sh_degree == coded
     return Selection(
         layers=found,
-        box=box,
+        box=asked.box,
         asked=len(wanted),
-        whole=tiles is None and box is None and all_bytes,
-        sh_degree=highest if any(found.values()) or not found else 0,
+        whole=everything and container.available == container.file_bytes,
+        sh_degree=sh_degree if any(found.values()) or not found or not highest else 0,
     )
 
 
-def layer_ends(container: Container, bands: Bands) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    """How many bytes from the start of the file hold layer 0, 1, .. of all tiles, and of each tile.
-
-    Where colours are not coded in layers, there is one number instead.
-    """
-    degrees = range(container.header.sh_degree + 1 if bands else 1)
+def layer_ends(container: Container, bands: Bands, highest: int) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """How many bytes from the start of the file hold layer 0, 1, .. ``highest`` of all tiles, and of each tile."""
+    layers = range(highest + 1)
     of_tiles = _by_tile(container, range(container.header.tile_count)).values()
     of_file = _end_of_file_streams(container)
-    ends = tuple(tuple(max(of_file, _end(own, bands, degree)) for degree in degrees) for own in of_tiles)
-    return tuple(max((end[degree] for end in ends), default=of_file) for degree in degrees), ends
+    ends = tuple(tuple(max(of_file, _end(own, bands, layer)) for layer in layers) for own in of_tiles)
+    return tuple(max((end[layer] for end in ends), default=of_file) for layer in layers), ends
 
 
 def least_bytes(container: Container, wanted: Iterable[int], bands: Bands) -> int:
@@ -88,13 +102,11 @@ def _wanted(records: Sequence[TileRecord], tiles: Sequence[int] | None, box: Box
     return chosen
 
 
-def _highest(container: Container, bands: Bands, sh_degree: int | None) -> int:
+def _degree(container: Container, bands: Bands, sh_degree: int) -> int:
     degree = container.header.sh_degree
-    if sh_degree is None or sh_degree >= degree:
-        return degree
     if sh_degree < 0:
         raise BadInputError("no such degree", field="sh_degree", found=sh_degree, allowed=f"0..{degree}")
-    if not bands:
+    if sh_degree < degree and not bands:
         branch = container.header.branch.name.lower()
         raise BadInputError(
             f"a {branch} file holds all SH in one stream", field="sh_degree", found=sh_degree, allowed=degree
@@ -107,9 +119,9 @@ def _available(container: Container, wanted: Sequence[int], bands: Bands, highes
     found = {}
     for number, entries in _by_tile(container, wanted).items():
         cut = (bands.get(entry.kind, 0) for entry in entries if not container.complete(entry))
-        degree = min((band - 1 for band in cut), default=highest)
-        if degree >= 0:
-            found[number] = min(degree, highest)
+        last = min((band - 1 for band in cut), default=highest)
+        if last >= 0:
+            found[number] = min(last, highest)
     return found
 
 
@@ -125,6 +137,6 @@ def _end_of_file_streams(container: Container) -> int:
     return max(container.header_bytes, _end((e for e in container.entries if e.tile is None and e.known), {}, 0))
 
 
-def _end(entries: Iterable[TocEntry], bands: Bands, degree: int) -> int:
-    """End of the last stream that is needed up to the layer ``degree``; 0 if there is none."""
-    return max((entry.end for entry in entries if bands.get(entry.kind, 0) <= degree), default=0)
+def _end(entries: Iterable[TocEntry], bands: Bands, layer: int) -> int:
+    """End of the last stream that is needed up to ``layer``; 0 if there is none."""
+    return max((entry.end for entry in entries if bands.get(entry.kind, 0) <= layer), default=0)

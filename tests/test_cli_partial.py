@@ -74,7 +74,7 @@ def test_max_bytes_of_a_whole_and_of_a_cut_file(
     assert "1 tile lies behind the bytes used" in shown
     assert "150 splats, SH degree 0" in shown
     shown = text_of(capsys, "gsdec", cut, "-o", out, "-f", "--max-bytes", ends[0][1])
-    assert "tiles by layers of colour beyond the mean: 0 in 3, 1 in 1" in shown
+    assert "tiles by their last layer: 0 in 3, 1 in 1" in shown
     few = run_json(capsys, "gsdec", tiled, "-o", out, "-f", "--max-bytes", ends[2][0], "--tiles", "3,1")
     assert (few["tiles"]["decoded"], few["tiles"]["asked"], few["output"]["splats"]) == (1, 2, 50)
 
@@ -108,8 +108,20 @@ def test_progressive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     gscodec.write_ply(ply, random_cloud(400, 1, 1))
     assert gsenc.main([str(ply), "-q", "--progressive"]) == 0
     info = run_json(capsys, "gsinfo", packed)
-    assert [tile["splats"] for tile in info["tiles"]] == [100, 100, 200]
-    assert info["tiles"][0]["ends"][1] < info["tiles"][2]["ends"][0]
+    assert len(info["layer_ends"]) == 4
+    assert info["layer_ends"][-1] == info["file_bytes"]
+    shown = text_of(capsys, "gsinfo", packed)
+    assert f"all tiles, refinement 2    {info['layer_ends'][3]:,} bytes" in shown
+    out = tmp_path / "b.ply"
+    for layers, verified in ((0, 0), (1, 0), (2, 0), (3, 1)):
+        data = run_json(capsys, "gsdec", packed, "-o", out, "-f", "--layers", layers)
+        assert data["tiles"]["by_layers"] == {str(layers): 1}
+        assert data["tiles"]["verified"] == verified
+        expected = gscodec.decode(packed, layers=layers)
+        assert out.read_bytes() == b"".join(ply_chunks(expected))
+    for wrong in (-1, 4):
+        error = run_json(capsys, "gsdec", packed, "-o", out, "-f", f"--layers={wrong}", code=3)["error"]
+        assert (error["field"], error["allowed"]) == ("layers", "0..3")
     assert (
         run_json(capsys, "gsenc", ply, "-f", "--progressive", "--lossless", code=3)["error"]["field"] == "progressive"
     )

@@ -20,12 +20,14 @@ from gscodec.branches.native import decode as native
 from gscodec.branches.native.meta import pack_meta, unpack_meta
 from gscodec.branches.native.settings import AC_ROUND_UP
 from gscodec.branches.native.syntax import AC_KINDS, Params, distance_logs
+from gscodec.branches.native.values import levels_of
 from gscodec.cloud import ATTRIBUTES
 from gscodec.errors import GsbError
 from gscodec.transform.colour import to_opponent
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
 from gscodec.transform.opacity import log_opacities
-from gscodec.transform.rotation import rotation_levels, sorted_axes
+from gscodec.transform.rotation import needles, sorted_axes
+from gscodec.transform.scales import short_logs
 
 
 def shared_of(data: bytes) -> tuple[Container, native.Shared]:
@@ -80,23 +82,19 @@ def test_every_attribute_is_within_half_its_step(sh_degree: int, quality: float)
     assert (error <= cells[:, None] / 2 * (1 + 1e-6) + np.spacing(np.float32(8))).all()
 
     logs = log_opacities(source.opacity_logits)
-    coded = native.decode_opacities(container.read(StreamKind.OPACITY, 0).payload, shared, place)[0]
+    coded = native.decode_opacities(container.read(StreamKind.OPACITY, 0).payload, shared, place)
     assert (np.abs(coded - logs) <= params.opacity_steps[weights] / 2 + 1e-6).all()
 
-    scales = native.decode_scales(container.read(StreamKind.SCALE, 0).payload, shared, place, coded)
+    long, middle, ratio = native.decode_scales(container.read(StreamKind.SCALE, 0).payload, shared, place, coded)
+    scales = np.stack([long, middle, short_logs(ratio, middle)], axis=1)
     wanted = sorted_axes(source.log_scales, source.quats_wxyz)[0] / LN2_PER_UNIT
     assert (np.abs(scales[:, :2] - wanted[:, :2]) <= params.scale_steps[weights, None] / 2 + 1e-6).all()
-    ratio, own = (2.0 ** ((short - scales[:, 1]) / OCTAVE) for short in (scales[:, 2], wanted[:, 2]))
-    assert (np.abs(ratio - own) <= params.ratio_steps[weights] / 2 / OCTAVE + 1e-4 * own).all()
+    own = 2.0 ** ((wanted[:, 2] - middle) / OCTAVE)
+    assert (np.abs(ratio / OCTAVE - own) <= params.ratio_steps[weights] / 2 / OCTAVE + 1e-6).all()
     np.testing.assert_allclose(found.log_scales, scales * LN2_PER_UNIT, rtol=1e-6)
 
-    needle, direction, _ = rotation_levels(
-        scales,
-        place.pixel_logs(params),
-        weights,
-        params.values["direction_offset"],
-        params.values["roll_offset"],
-    )
+    needle = needles(scales, place.pixel_logs(params))
+    direction, _ = levels_of(params, place, scales, needle)
     main = np.where(needle, 0, 2)
     axes, own_axes = (
         sorted_axes(np.tile(np.array([[0, -1, -2]], np.float32), (len(found), 1)), found.quats_wxyz)[1],

@@ -8,7 +8,7 @@ import numpy as np
 from test_fixed import slow_exp2, slow_log2
 
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE, ONE
-from gscodec.transform.opacity import MIN_LOG, decode_opacity, log_opacities, quantise_opacity
+from gscodec.transform.opacity import MIN_LOG, decode_opacity, log_opacities, opacity_logits, quantise_opacity
 
 
 def slow_decode(code: int, step: int) -> tuple[int, np.float32]:
@@ -21,7 +21,8 @@ def test_decode_is_exact() -> None:
     rng = np.random.default_rng(0)
     codes = np.concatenate([np.arange(200), rng.integers(0, 2**32, 200)]).astype(np.uint32)
     steps = rng.choice([1, 77, 6618, 65536], 400)
-    logs, logits = decode_opacity(codes, steps)
+    logs = decode_opacity(codes, steps)
+    logits = opacity_logits(logs)
     expected = [slow_decode(int(code), int(step)) for code, step in zip(codes, steps, strict=True)]
     assert logs.tolist() == [log for log, _ in expected]
     assert logits.tobytes() == np.array([logit for _, logit in expected], np.float32).tobytes()
@@ -31,7 +32,8 @@ def test_log_opacity_comes_back_within_half_a_step() -> None:
     logits = np.linspace(-16, 9, 2000, dtype=np.float32)
     steps = np.full(2000, 500, np.int64)
     logs = log_opacities(logits)
-    found, decoded = decode_opacity(quantise_opacity(logs, steps), steps)
+    found = decode_opacity(quantise_opacity(logs, steps), steps)
+    decoded = opacity_logits(found)
     assert (np.abs(found - logs) <= 250 + 1e-6).all()
     # What the logit says of opacity A is within half a step, the interpolation of exp2 and log2 (5e-5 octave each, and
     # of the rest 1 - A that is A / (1 - A) times as much), or the floor of 1 - A.
@@ -45,7 +47,7 @@ def test_saturated_logits_stay_finite_and_on_their_side() -> None:
         logs = log_opacities(np.array([-1e6, -40, 40, 1e6], np.float32))
     assert logs[0] == logs[1] == MIN_LOG
     codes = quantise_opacity(logs, np.full(4, 6618, np.int64))
-    _, logits = decode_opacity(codes, np.full(4, 6618, np.int64))
+    logits = opacity_logits(decode_opacity(codes, np.full(4, 6618, np.int64)))
     assert np.isfinite(logits).all()
     assert (logits[:2] < -16).all()
     assert (logits[2:] > 9).all()

@@ -98,7 +98,7 @@ def test_first_bytes(data: bytes, cut: bool) -> None:
     """At the ends of the streams that complete a layer of a tile, and one byte before."""
     container = opened(data)
     whole = [gscodec.decode(data, tiles=[number]) for number in range(TILES)]
-    ends = {end for tile in layer_ends(container, BANDS)[1] for end in tile}
+    ends = {end for tile in layer_ends(container, BANDS, DEGREE)[1] for end in tile}
     seen: set[tuple[int, ...]] = set()
     for length in sorted(ends | {end - 1 for end in ends}):
         tiles, layers = expected_of(container, whole, length)
@@ -120,18 +120,18 @@ def test_first_bytes(data: bytes, cut: bool) -> None:
 def test_the_least_bytes_are_named_and_enough(data: bytes) -> None:
     container = opened(data)
     head = container.entries[0].offset
-    needed = layer_ends(container, BANDS)[1][0][0]
+    needed = layer_ends(container, BANDS, DEGREE)[1][0][0]
     for length, named in ((-1, 52), (0, 52), (23, 52), (24, head), (head - 1, head), (head, needed)):
         with pytest.raises(BadInputError, match=rf"max_bytes.*>= {named}\)"):
             gscodec.decode(data, max_bytes=length)
     assert len(gscodec.decode(data, max_bytes=needed)) == SPLATS
-    with pytest.raises(BadInputError, match=f">= {layer_ends(container, BANDS)[1][3][0]}"):
+    with pytest.raises(BadInputError, match=f">= {layer_ends(container, BANDS, DEGREE)[1][3][0]}"):
         gscodec.decode(data, max_bytes=needed, tiles=[3])
     assert len(gscodec.decode(data, max_bytes=needed, tiles=[3, 0])) == SPLATS
 
 
 def test_regions_of_the_first_bytes(data: bytes) -> None:
-    (_, of_all, _), ends = layer_ends(opened(data), BANDS)
+    (_, of_all, _), ends = layer_ends(opened(data), BANDS, DEGREE)
     some = gscodec.decode(data, max_bytes=ends[1][1], tiles=[2, 1])
     parts = [up_to(gscodec.decode(data, tiles=[2]), 0), up_to(gscodec.decode(data, tiles=[1]), 1)]
     assert_same_arrays(some, joined(parts, DEGREE))
@@ -156,7 +156,7 @@ def test_a_cut_file_is_an_error_unless_asked_for(data: bytes) -> None:
 def test_damage_in_what_is_there_is_found(data: bytes) -> None:
     """Checksums hold for every stream, digests for tiles that have all their streams."""
     container = opened(data)
-    end = layer_ends(container, BANDS)[0][1]
+    end = layer_ends(container, BANDS, DEGREE)[0][1]
     entry = container.find(StreamKind.DC, 2)
     assert entry is not None
     damaged = bytearray(data)
@@ -172,7 +172,7 @@ def test_damage_in_what_is_there_is_found(data: bytes) -> None:
 
 
 def test_what_is_verified_is_counted(data: bytes) -> None:
-    (_, _, of_all), ends = layer_ends(opened(data), BANDS)
+    (_, _, of_all), ends = layer_ends(opened(data), BANDS, DEGREE)
     for length, verified, tiles in ((ends[0][2], 1, 4), (of_all, 4, 4), (ends[0][1], 0, 4), (ends[1][0], 0, 2)):
         decoder = Decoder(BytesSource(data), max_bytes=length)
         selection = decoder.select()
@@ -210,7 +210,7 @@ def test_a_claim_of_many_tiles_takes_no_memory(data: bytes) -> None:
 def test_lossless_by_whole_tiles(lossless: bytes) -> None:
     whole = gscodec.decode(lossless)
     container = opened(lossless)
-    of_all, ends = layer_ends(container, {})
+    of_all, ends = layer_ends(container, {}, 0)
     assert (of_all, ends[1]) == ((len(lossless),), (len(lossless),))
     for length, rows in ((ends[0][0], 65536), (ends[1][0] - 1, 65536), (len(lossless), 65543)):
         assert_same_arrays(gscodec.decode(lossless[:length], max_bytes=length), whole.select(slice(rows)))
@@ -235,28 +235,6 @@ def test_nothing_in_the_file() -> None:
     assert len(gscodec.decode(empty, max_bytes=len(empty))) == 0
     with pytest.raises(BadInputError, match=f">= {len(empty)}"):
         gscodec.decode(empty, max_bytes=len(empty) - 1)
-
-
-def test_progressive_order() -> None:
-    """The same splats as in the normal order; what shows most is there first, and its SH before weak splats."""
-    cloud = random_cloud(400, 1, 3)
-    normal = gscodec.encode(cloud)
-    progressive = gscodec.encode(cloud, EncodeConfig(progressive=True))
-    container = opened(progressive)
-    counts = [record.splat_count for record in read_tiles(container)]
-    assert counts == [100, 100, 200]
-    placed = sorted((e for e in container.entries if e.tile is not None), key=lambda e: e.offset)
-    units = list(dict.fromkeys((e.tile, BANDS.get(e.kind, 0)) for e in placed))
-    assert units == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
-    assert len(opened(normal).entries) < len(container.entries)
-    found, expected = gscodec.decode(progressive), gscodec.decode(normal)
-    assert len(found) == len(expected) == 400
-    first = gscodec.decode(progressive, max_bytes=layer_ends(container, BANDS)[1][1][1])
-    assert_same_arrays(first, found.select(slice(0, 200)))
-    shown = [
-        np.median(own.opacity_logits) + np.median(own.log_scales) for own in (first, found.select(slice(200, 400)))
-    ]
-    assert shown[0] > shown[1]
 
 
 def test_progressive_lossless_is_refused() -> None:

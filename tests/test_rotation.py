@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 from test_fixed import slow_exp2, slow_log2
 
 from bitstream_spec.tables import ROTATION_LEVELS
+from gscodec.branches.native.values import Rotations
+from gscodec.errors import CorruptStreamError
 from gscodec.transform.fixed import ONE
-from gscodec.transform.rotation import decode_rotation, quantise_rotation, rotation_levels, sorted_axes
+from gscodec.transform.rotation import decode_rotation, needles, quantise_rotation, rotation_levels, sorted_axes
 
 
 def slow_levels(scales: list[int], pixels: int, c: int, offsets: tuple[int, int]) -> tuple[bool, int, int]:
@@ -61,7 +64,8 @@ def test_levels_are_exact() -> None:
     pixels = rng.integers(-(1 << 17), 1 << 20, 400)
     pixels[:3] = 1 << 25
     weights = rng.integers(0, 32, 400).astype(np.uint8)
-    found = rotation_levels(scales, pixels, weights, 200000, 300000)
+    needle = needles(scales, pixels)
+    found = (needle, *rotation_levels(scales, pixels, weights, needle, 200000, 300000))
     expected = [slow_levels(scales[i].tolist(), int(pixels[i]), int(weights[i]), (200000, 300000)) for i in range(400)]
     assert list(zip(*(column.tolist() for column in found), strict=True)) == expected
     assert 0 < found[0].sum() < 400
@@ -70,30 +74,32 @@ def test_levels_are_exact() -> None:
 def codes_of(count: int, seed: int) -> tuple[np.ndarray, ...]:
     rng = np.random.default_rng(seed)
     needle = rng.integers(0, 2, count).astype(np.uint8)
-    direction, roll = rng.integers(0, 53, (2, count)).astype(np.uint8)
-    levels = np.array(ROTATION_LEVELS)
-    a, b, r = (rng.integers(0, levels[which]).astype(np.uint32) for which in (direction, direction, roll))
+    direction, roll = np.array(ROTATION_LEVELS)[rng.integers(0, 53, (2, count))]
+    a, b, r = (rng.integers(0, levels) for levels in (direction, direction, roll))
     return a, b, r, needle, direction, roll
 
 
 def test_decode_is_exact() -> None:
     codes = codes_of(500, 1)
     quats = np.empty((500, 4), np.float32)
-    assert decode_rotation(*codes, quats) == -1
+    decode_rotation(*codes, quats)
     a, b, r, needle, direction, roll = (column.tolist() for column in codes)
-    expected = [
-        slow_quat(a[i], b[i], r[i], bool(needle[i]), ROTATION_LEVELS[direction[i]], ROTATION_LEVELS[roll[i]])
-        for i in range(500)
-    ]
+    expected = [slow_quat(a[i], b[i], r[i], bool(needle[i]), direction[i], roll[i]) for i in range(500)]
     assert quats.tobytes() == np.array(expected, np.float32).tobytes()
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_a_code_above_its_levels_is_named(which: int) -> None:
-    codes = codes_of(10, 2)
-    codes[which][7] = ROTATION_LEVELS[codes[5 if which == 2 else 4][7]]
-    codes[which][9] = 2**32 - 1
-    assert decode_rotation(*codes, np.empty((10, 4), np.float32)) == 7
+    a, b, r, needle, direction, roll = codes_of(10, 2)
+    rotations = Rotations(np.stack([a, b, r]), needle, (direction, roll))
+    rotations.check("ROTATION")
+    rotations.codes[which, 7] = (direction, direction, roll)[which][7]
+    rotations.codes[which, 9] = -1
+    with pytest.raises(CorruptStreamError, match=re.escape("ROTATION[7]")):
+        rotations.check("ROTATION")
+    rotations.codes[which, 7] = 0
+    with pytest.raises(CorruptStreamError, match=re.escape("ROTATION[9]")):
+        rotations.check("ROTATION")
 
 
 def angle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -110,9 +116,9 @@ def test_axes_come_back_within_a_level(needle: int, level: int) -> None:
     scales = np.tile(np.array([0, -1, -2], np.float32), (2000, 1))
     _, axes = sorted_axes(scales, quats)
     which = np.full(2000, needle, np.uint8)
-    same = np.full(2000, level, np.uint8)
+    same = np.full(2000, ROTATION_LEVELS[level], np.int64)
     back = np.empty((2000, 4), np.float32)
-    assert decode_rotation(*quantise_rotation(axes, which, same, same), which, same, same, back) == -1
+    decode_rotation(*quantise_rotation(axes, which, same, same), which, same, same, back)
     # sorted_axes takes columns from long to short; the decoder's are in that order already
     _, found = sorted_axes(scales, back)
     n = ROTATION_LEVELS[level]

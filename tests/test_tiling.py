@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
@@ -14,7 +12,6 @@ from gscodec.branches.native.tiling import (
     SPLATS_PER_CUT,
     TILE_SPLATS,
     cut,
-    cut_in_shells,
     tile_exponent,
 )
 
@@ -92,20 +89,3 @@ def test_cuts_go_where_most_levels_are_missing(monkeypatch: pytest.MonkeyPatch) 
     places = np.repeat(np.array([22, 40], np.int32), 20)
     # The first cut parts the two heaps; the second goes to the finer one.
     assert [len(tile) for tile in check(positions, places)] == [20, 10, 10]
-
-
-@pytest.mark.parametrize("count", [0, 1, 3, 1000])
-def test_shells_take_the_heaviest_first(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiling, "TILE_SPLATS", 100)
-    rng = np.random.default_rng(3)
-    positions = rng.normal(size=(count, 3)).astype(np.float32)
-    places, weights = np.zeros(count, np.int32), rng.integers(0, 32, count).astype(np.uint8)
-    tiles, shells = cut_in_shells(positions, places, weights, 1.0)
-    assert shells == sorted(shells)
-    assert sorted(np.concatenate(tiles).tolist() if tiles else []) == list(range(count))
-    assert all(0 < len(tile) <= 100 and (np.diff(tile) > 0).all() for tile in tiles)
-    found = [np.concatenate([t for t, s in zip(tiles, shells, strict=True) if s == shell]) for shell in set(shells)]
-    if count == 1000:
-        assert [len(own) for own in found] == [250, 250, 500]
-        for heavy, light in pairwise(found):
-            assert weights[heavy].min() >= weights[light].max()

@@ -38,11 +38,13 @@ _EXAMPLES = """\
   gsdec scene.gsb -o part.ply --tiles 0,3-5
   gsdec scene.gsb -o plain.ply --sh-degree 0
                                          without view-dependent colour
+  gsdec progressive.gsb -o coarse.ply --layers 3
+                                         without refinements, where SH degree is 3
   gsdec cut.gsb -o first.ply --max-bytes 5000000
                                          what the first bytes hold; the file may end behind them
 
-With --box, --tiles or --sh-degree only the bytes concerned are read. Tiles are written one by one: what goes to a pipe
-is verified tile by tile, a file appears when all of it is."""
+With --box, --tiles, --layers or --sh-degree only the bytes concerned are read. Tiles are written one by one: what goes
+to a pipe is verified tile by tile, a file appears when all of it is."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +58,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=range(5),
         metavar="D",
         help="SH of degree D at most, 0..4, as near to the colours as it gets, from D layers of the file",
+    )
+    parser.add_argument(
+        "--layers",
+        type=int,
+        metavar="L",
+        help="decode only up to layer L, from 0: colours beyond the mean, then refinements (see gsinfo)",
     )
     parser.add_argument(
         "--max-bytes",
@@ -93,7 +101,7 @@ def _work(args: argparse.Namespace) -> Summary:
     with Progress("gsdec", enabled=not args.quiet) as progress, FileSource(args.input) as source:
         decoder = Decoder(source, limits, args.max_bytes, args.ignore_checksums)
         check_output(args, output)
-        selection = decoder.select(chosen_tiles(args, len(decoder.records)), args.box, args.sh_degree)
+        selection = decoder.select(chosen_tiles(args, len(decoder.records)), args.box, args.sh_degree, args.layers)
         start = time.perf_counter()
         parts: Iterable[GaussianCloud] = decoder.decode_tiles(selection, args.threads)
         count = decoder.splat_count(selection)
@@ -143,7 +151,7 @@ def _lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         lines.append(("", f"{missing:,} {lie} behind the bytes used"))
     if len(tiles["by_layers"]) > 1:
         known = (f"{layers} in {number:,}" for layers, number in tiles["by_layers"].items())
-        lines.append(("", f"tiles by layers of colour beyond the mean: {', '.join(known)}"))
+        lines.append(("", f"tiles by their last layer: {', '.join(known)}"))
     return [
         *lines,
         ("verified", _verified(data)),
@@ -160,7 +168,7 @@ def _verified(data: Mapping[str, Any]) -> str:
     if tiles["verified"] == tiles["decoded"]:
         return "checksums of all bytes read; SHA-256 digest of each decoded tile equals the encoder's"
     compared = f"SHA-256 digests of {tiles['verified']:,} of {tiles['decoded']:,} decoded tiles"
-    return f"checksums of all bytes read; {compared}: the others lack layers of colour"
+    return f"checksums of all bytes read; {compared}: the others lack layers"
 
 
 if __name__ == "__main__":

@@ -70,10 +70,15 @@ def _layer_lines(info: FileInfo) -> list[tuple[str, str]]:
     first = min((ends[0] for ends in info.tile_ends), default=info.layer_ends[0])
     rows = [("first tile", first)]
     if len(info.layer_ends) > 1:
-        rows += [(f"all tiles, colour layer {layer}", end) for layer, end in enumerate(info.layer_ends)]
+        rows += [(f"all tiles, {_layer_name(info, layer)}", end) for layer, end in enumerate(info.layer_ends)]
     wide, digits = max(len(what) for what, _ in rows), len(f"{info.file_bytes:,}")
     lines = [f"{what:<{wide}}  {end:>{digits},} bytes  {100 * end / info.file_bytes:5.1f} %" for what, end in rows]
     return [("" if number else "prefix", text) for number, text in enumerate(lines)]
+
+
+def _layer_name(info: FileInfo, layer: int) -> str:
+    colours = info.header.sh_degree
+    return f"colour layer {layer}" if layer <= colours else f"refinement {layer - colours}"
 
 
 def _tile_lines(args: argparse.Namespace, info: FileInfo) -> list[tuple[str, str]]:

@@ -106,7 +106,7 @@ def cells_of(positions: F64, origin: F64, cell_sizes: F64, depths: U8) -> U32:
     return np.ascontiguousarray(np.clip(cells, 0, last[:, None]).astype(np.uint32))
 
 
-def cell_centres(cells: U32, origin: F64, cell_sizes: F64) -> npt.NDArray[np.float32]:
-    """Inverse of ``cells_of``: float32[n,3], origin + (2 * cell + 1) * (cell size / 2), in float64."""
+def cell_centres(cells: U32, origin: F64, cell_sizes: F64) -> F64:
+    """Inverse of ``cells_of``: float64[n,3], origin + (2 * cell + 1) * (cell size / 2)."""
     odd = cells.astype(np.float64) * 2.0 + 1.0
-    return np.asarray(origin + odd * (cell_sizes * 0.5)[:, None], np.float32)
+    return np.asarray(origin + odd * (cell_sizes * 0.5)[:, None])

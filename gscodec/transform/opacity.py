@@ -27,14 +27,16 @@ def quantise_opacity(logs: npt.NDArray[np.float64], steps: I64) -> U32:
     return np.rint(-logs / steps).astype(np.uint32)
 
 
+def decode_opacity(codes: U32, steps: I64) -> I64:
+    """Inverse of ``quantise_opacity``: log2 of opacity int64[n] in 1/65536 octave, MIN_LOG .. 0."""
+    return np.asarray(np.maximum(-codes.astype(np.int64) * steps, MIN_LOG))
+
+
 @nb.njit(cache=True, nogil=True)
-def decode_opacity(codes: U32, steps: I64) -> tuple[I64, F32]:
-    """Inverse of ``quantise_opacity``: (log2 of opacity int64[n] in 1/65536 octave, logits float32[n])."""
-    n = len(codes)
-    logs, logits = np.empty(n, np.int64), np.empty(n, np.float32)
-    for i in range(n):
-        log = max(-np.int64(codes[i]) * steps[i], MIN_LOG)
-        rest = max(ONE - exp2_fixed(log), MIN_REST)
-        logs[i] = log
-        logits[i] = np.float32(np.float64(log - log2_fixed(rest)) * LN2_PER_UNIT)
-    return logs, logits
+def opacity_logits(logs: I64) -> F32:
+    """Inverse of ``log_opacities``: logits float32[n] of logs int64[n] in MIN_LOG .. 0."""
+    logits = np.empty(len(logs), np.float32)
+    for i in range(len(logs)):
+        rest = max(ONE - exp2_fixed(logs[i]), MIN_REST)
+        logits[i] = np.float32(np.float64(logs[i] - log2_fixed(rest)) * LN2_PER_UNIT)
+    return logits

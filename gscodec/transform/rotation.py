@@ -50,32 +50,46 @@ def _shear(ratio: int) -> Any:
 
 
 @nb.njit(cache=True, nogil=True)
+def _on_screen(log_scale: int, pixel_log: int) -> Any:
+    return _dilated(min(max(log_scale + pixel_log, -SCREEN_LIMIT), SCREEN_LIMIT))
+
+
+@nb.njit(cache=True, nogil=True)
+def needles(log_scales: I64, pixel_logs: I64) -> U8:
+    """Which splats are needles, uint8[n]; arguments as ``rotation_levels`` has them."""
+    found = np.empty(len(log_scales), np.uint8)
+    for i in range(len(found)):
+        long, middle = _on_screen(log_scales[i, 0], pixel_logs[i]), _on_screen(log_scales[i, 1], pixel_logs[i])
+        found[i] = long - middle >= NEEDLE
+    return found
+
+
+@nb.njit(cache=True, nogil=True)
 def rotation_levels(
-    log_scales: I64, pixel_logs: I64, weights: U8, direction_offset: int, roll_offset: int
-) -> tuple[U8, U8, U8]:
-    """(needle, direction, roll) uint8[n] each: which form, and indices into ROTATION_LEVELS.
+    log_scales: I64, pixel_logs: I64, weights: U8, needle: U8, direction_offset: int, roll_offset: int
+) -> tuple[U8, U8]:
+    """(direction, roll) uint8[n] each: indices into ROTATION_LEVELS.
 
     log_scales int64[n,3] long, middle, short; pixel_logs int64[n] log2 of pixels per world unit at each
-    splat; weights uint8[n] weight classes; all logs in 1/65536 octave.
+    splat; weights uint8[n] weight classes; needle uint8[n], which form; all logs in 1/65536 octave.
     """
     n = len(weights)
-    needle, direction, roll = np.empty(n, np.uint8), np.empty(n, np.uint8), np.empty(n, np.uint8)
+    direction, roll = np.empty(n, np.uint8), np.empty(n, np.uint8)
     for i in range(n):
-        e1 = _dilated(min(max(log_scales[i, 0] + pixel_logs[i], -SCREEN_LIMIT), SCREEN_LIMIT))
-        e2 = _dilated(min(max(log_scales[i, 1] + pixel_logs[i], -SCREEN_LIMIT), SCREEN_LIMIT))
-        e3 = _dilated(min(max(log_scales[i, 2] + pixel_logs[i], -SCREEN_LIMIT), SCREEN_LIMIT))
+        e1 = _on_screen(log_scales[i, 0], pixel_logs[i])
+        e2 = _on_screen(log_scales[i, 1], pixel_logs[i])
+        e3 = _on_screen(log_scales[i, 2], pixel_logs[i])
         x = max(e1 - e2, 0)
         y = max(e2 - e3, 0)
         weight = (int(weights[i]) - WEIGHT_ZERO) * (OCTAVE // 2)
-        if x >= NEEDLE:
+        if needle[i]:
             spread = log2_fixed(ONE + (min(y, 3 * OCTAVE) << 14)) >> 1
             first, second = _shear(x) + spread, min(_shear(y), TILT_CAP)
         else:
             first, second = min(_shear(x + y), TILT_CAP), _shear(x)
-        needle[i] = x >= NEEDLE
         direction[i] = min(max((first + weight + direction_offset) >> 14, 0), TOP)
         roll[i] = min(max((second + weight + roll_offset) >> 14, 0), TOP)
-    return needle, direction, roll
+    return direction, roll
 
 
 @nb.njit(cache=True, nogil=True)
@@ -101,8 +115,11 @@ def _tilt(a: float, b: float) -> tuple[float, float, float]:
 
 
 @nb.njit(cache=True, nogil=True)
-def quantise_rotation(axes: F64, needle: U8, direction: U8, roll: U8) -> tuple[U32, U32, U32]:
-    """Codes uint32[n] (a, b, roll) of rotations given as axes float64[n,3,3], column j the unit axis of sigma_j."""
+def quantise_rotation(axes: F64, needle: U8, direction: I64, roll: I64) -> tuple[U32, U32, U32]:
+    """Codes uint32[n] (a, b, roll) of rotations given as axes float64[n,3,3], column j the unit axis of sigma_j.
+
+    direction, roll int64[n]: numbers of levels.
+    """
     n = len(needle)
     code_a, code_b, code_r = np.empty(n, np.uint32), np.empty(n, np.uint32), np.empty(n, np.uint32)
     for i in range(n):
@@ -110,7 +127,7 @@ def quantise_rotation(axes: F64, needle: U8, direction: U8, roll: U8) -> tuple[U
         sign = -1.0 if axes[i, 2, main] < 0.0 else 1.0
         x, y, z = sign * axes[i, 0, main], sign * axes[i, 1, main], sign * axes[i, 2, main]
         norm = abs(x) + abs(y) + z
-        levels = LEVELS[direction[i]]
+        levels = direction[i]
         code_a[i] = _interval((x + y) / norm, levels)
         code_b[i] = _interval((x - y) / norm, levels)
         # The angle is taken in the frame of the decoded direction, so that its error is not added twice.
@@ -128,21 +145,15 @@ def quantise_rotation(axes: F64, needle: U8, direction: U8, roll: U8) -> tuple[U
         t = angle / (math.pi / 2)
         for _ in range(3):  # Newton on t * (TAN1 + TAN3 t²) = target
             t -= (t * (TAN1 + TAN3 * t * t) - target) / (TAN1 + 3.0 * TAN3 * t * t)
-        code_r[i] = _interval(t, LEVELS[roll[i]])
+        code_r[i] = _interval(t, roll[i])
     return code_a, code_b, code_r
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_rotation(code_a: U32, code_b: U32, code_r: U32, needle: U8, direction: U8, roll: U8, quats: F32) -> int:
-    """Inverse of ``quantise_rotation`` into unit quaternions float32[n,4] wxyz.
-
-    Returns the index of the first splat with a code that is not below its number of levels, or -1.
-    """
+def decode_rotation(code_a: U32, code_b: U32, code_r: U32, needle: U8, direction: I64, roll: I64, quats: F32) -> None:
+    """Inverse of ``quantise_rotation`` into unit quaternions float32[n,4] wxyz; all codes are below their levels."""
     for i in range(len(needle)):
-        levels = LEVELS[direction[i]]
-        turns = LEVELS[roll[i]]
-        if code_a[i] >= levels or code_b[i] >= levels or code_r[i] >= turns:
-            return i
+        levels, turns = direction[i], roll[i]
         w, x, y = _tilt(_centre(np.int64(code_a[i]), levels), _centre(np.int64(code_b[i]), levels))
         t = _centre(np.int64(code_r[i]), turns)
         u = t * (TAN1 + TAN3 * (t * t))
@@ -160,7 +171,6 @@ def decode_rotation(code_a: U32, code_b: U32, code_r: U32, needle: U8, direction
         quats[i, 1] = np.float32(qx / norm)
         quats[i, 2] = np.float32(qy / norm)
         quats[i, 3] = np.float32(qz / norm)
-    return -1
 
 
 def sorted_axes(log_scales: F32, quats: F32) -> tuple[F64, F64]:

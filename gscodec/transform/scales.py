@@ -21,6 +21,7 @@ U32 = npt.NDArray[np.uint32]
 
 LIMIT = 64 * OCTAVE  # log scales decode within ±64 octaves
 MIN_RATIO_SHARE = 4  # code 0 of the ratio decodes as step / 4
+MAX_RATIO = 2 * OCTAVE
 
 
 @nb.njit(cache=True, nogil=True)
@@ -57,16 +58,29 @@ def decode_log(residuals: I32, predicted: I64, steps: I64) -> I64:
 
 def quantise_ratio(log_ratios: F64, steps: I64) -> U32:
     """Codes uint32[n] of the shortest axis over the middle one (log2, 1/65536 octave, <= 0 but for rounding)."""
-    ratios = np.exp2(np.minimum(log_ratios / OCTAVE, 1.0)) * OCTAVE
-    return np.rint(ratios / steps).astype(np.uint32)
+    return np.rint(ratios(log_ratios) / steps).astype(np.uint32)
+
+
+def ratios(log_ratios: F64) -> F64:
+    """In 1/65536, float64[n], from their logs in 1/65536 octave; at most MAX_RATIO."""
+    return np.exp2(np.minimum(log_ratios / OCTAVE, 1.0)) * OCTAVE
+
+
+def decode_ratio(codes: U32, steps: I64) -> I64:
+    """Inverse of ``quantise_ratio``: the shortest axis over the middle one, int64[n] in 1/65536, 1 .. MAX_RATIO."""
+    values = np.minimum(codes.astype(np.int64), 1 << 20) * steps
+    return np.asarray(np.minimum(np.maximum(values, least_ratios(steps)), MAX_RATIO))
+
+
+def least_ratios(steps: I64) -> I64:
+    """What a ratio is at least, int64[n] in 1/65536."""
+    return np.asarray(np.maximum(steps // MIN_RATIO_SHARE, 1))
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_ratio(codes: U32, middle: I64, steps: I64) -> I64:
-    """Inverse of ``quantise_ratio``: log scale of the shortest axis, int64[n], from that of the middle one."""
-    logs = np.empty(len(codes), np.int64)
-    for i in range(len(codes)):
-        code = min(np.int64(codes[i]), 1 << 20)
-        ratio = min(code * steps[i] if code else max(steps[i] // MIN_RATIO_SHARE, 1), 2 * OCTAVE)
-        logs[i] = min(max(middle[i] + log2_fixed(ratio << 14), -LIMIT), LIMIT)
+def short_logs(ratios: I64, middle: I64) -> I64:
+    """Log scales int64[n] of the shortest axis from ratios int64[n] to the middle one."""
+    logs = np.empty(len(ratios), np.int64)
+    for i in range(len(ratios)):
+        logs[i] = min(max(middle[i] + log2_fixed(ratios[i] << 14), -LIMIT), LIMIT)
     return logs

@@ -58,8 +58,6 @@ U32 = npt.NDArray[np.uint32]
 I32 = npt.NDArray[np.int32]
 BOOL = npt.NDArray[np.bool_]
 
-SH_BANDS: dict[StreamKind, int] = {}  # all SH beyond DC is one stream: a tile is decoded whole
-
 
 @dataclass(frozen=True)
 class Shared:
@@ -75,6 +73,21 @@ def parse_shared(streams: Mapping[StreamKind, Stream], header: Header) -> Shared
     text = decompress(stream.coder, stream.payload, stream.raw_length, MAX_SCHEMA_BYTES)
     mode, frame = RenderMode(header.render_mode), CoordinateFrame(header.coordinate_frame)
     return Shared(parse_schema(text, header.sh_degree, mode.name.lower(), frame.name.lower()), header.tile_count)
+
+
+def layers_of(_sh_degree: int) -> dict[int, int]:
+    """No layers: all SH beyond DC is one stream, a tile is decoded whole."""
+    return {}
+
+
+def highest_layer(_shared: Shared) -> int:
+    """The last layer of a file."""
+    return 0
+
+
+def reduced(shared: Shared, _layers: int, _sh_degree: int) -> Shared:
+    """What a decode of so few layers needs: nothing less."""
+    return shared
 
 
 def empty(shared: Shared) -> GaussianCloud:

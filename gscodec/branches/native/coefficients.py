@@ -73,6 +73,96 @@ def decode_channel(
     return -1
 
 
+@nb.njit(forceinline=True)
+def _magnitude(value: Any, step: Any) -> Any:
+    """In steps, to the nearest."""
+    return (abs(value) + (step >> 1)) // step
+
+
+@nb.njit(cache=True, nogil=True)
+def decode_correction(
+    cursor: PlaneCursor,
+    weights: I16,
+    starts: I64,
+    before: I64,
+    steps: I64,
+    energy: I32,
+    factors: I64,
+    channel: int,
+    ranked: I64,
+    values: I64,
+    first_context: int,
+) -> Any:
+    """Correct ``values`` int64[n], so far in steps ``before`` int64[n], by whole numbers of ``steps`` int64[n].
+
+    All else as ``decode_channel`` has it.
+    """
+    rows, bounds, firsts, words, state = cursor.rans
+    bits, bit_state = cursor.bits
+    of_all, of_own = factors[0], factors[1]
+    for level in range(TOP_LEVEL, -1, -1):
+        at, rank, gap = np.uint64(REACH + first_rank(level)), np.uint64(rank_step(level)), np.uint64(1 << level)
+        for i in range(np.uint64(starts[TOP_LEVEL - level]), np.uint64(starts[TOP_LEVEL - level + 1])):
+            predicted = weighted_mean(ranked, at, gap, weights, i) if level < TOP_LEVEL else np.int64(0)
+            value, step = values[i], steps[i]
+            context = energy_context(energy, i, channel, of_all, of_own, predicted, step)
+            context = first_context + 3 * context + min(_magnitude(value, before[i]), 2)
+            row = rows[np.uint64(context)]
+            if row < 0:
+                return context
+            symbol = next_symbol(row, bounds, firsts, words, state)
+            if symbol >= DIRECT:
+                symbol = with_extra_bits(symbol, bits, bit_state)
+            code: Any = (symbol >> 1) ^ -(symbol & 1)
+            if (value < 0 or (value == 0 and predicted < 0)) and code != LOWEST:
+                code = -code
+            value = min(max(value + code * step, -LIMIT), LIMIT)
+            take_energy(energy, i, channel, _magnitude(value, step))
+            values[i] = value
+            ranked[at] = value
+            at += rank
+    return -1
+
+
+@nb.njit(cache=True, nogil=True)
+def code_correction(
+    wanted: I64,
+    weights: I16,
+    starts: I64,
+    before: I64,
+    steps: I64,
+    energy: I32,
+    factors: I64,
+    channel: int,
+    ranked: I64,
+    values: I64,
+    first_context: int,
+) -> tuple[U32, U16]:
+    """Inverse of ``decode_correction``: symbols uint32[n] and contexts uint16[n] that take ``values`` to ``wanted``.
+
+    ``values`` int64[n] become what the decoder has.
+    """
+    symbols, contexts = np.empty(len(values), np.uint32), np.empty(len(values), np.uint16)
+    of_all, of_own = factors[0], factors[1]
+    for level in range(TOP_LEVEL, -1, -1):
+        at, rank, gap = np.uint64(REACH + first_rank(level)), np.uint64(rank_step(level)), np.uint64(1 << level)
+        for i in range(np.uint64(starts[TOP_LEVEL - level]), np.uint64(starts[TOP_LEVEL - level + 1])):
+            predicted = weighted_mean(ranked, at, gap, weights, i) if level < TOP_LEVEL else np.int64(0)
+            value, step = values[i], steps[i]
+            context = energy_context(energy, i, channel, of_all, of_own, predicted, step)
+            contexts[i] = first_context + 3 * context + min(_magnitude(value, before[i]), 2)
+            nearest = np.rint((wanted[i] - value) / step)
+            code: Any = np.int64(min(max(nearest, -MAX_CODE), MAX_CODE))
+            values[i] = min(max(value + code * step, -LIMIT), LIMIT)
+            take_energy(energy, i, channel, _magnitude(values[i], step))
+            ranked[at] = values[i]
+            if value < 0 or (value == 0 and predicted < 0):
+                code = -code
+            symbols[i] = np.uint32((code << 1) ^ (code >> 63))
+            at += rank
+    return symbols, contexts
+
+
 @nb.njit(cache=True, nogil=True)
 def in_steps(sh_rest: F32, first: int, last: int, steps: I64) -> F64:
     """Opponent values float64[n, 3 * (last - first)] of coefficients first <= k < last, in ``steps`` int64[n]."""

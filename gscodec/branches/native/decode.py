@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +12,18 @@ import numpy.typing as npt
 from bitstream_spec.layout import TILE_GEOMETRY, Coder, StreamKind
 from bitstream_spec.tables import MAX_DEPTH, WEIGHT_CLASSES
 from gscodec.bitstream.entries import Header, Stream
-from gscodec.branches.native.bases import MAX_REGIONS, Bases, from_components, region_bytes
-from gscodec.branches.native.coefficients import decode_channel
+from gscodec.branches.native.bases import MAX_REGIONS, Bases, region_bytes
+from gscodec.branches.native.coefficients import decode_channel, decode_correction
 from gscodec.branches.native.meta import unpack_meta
+from gscodec.branches.native.placement import Neighbours, Placement, as_float32
+from gscodec.branches.native.refinement import (
+    COMPONENT,
+    KINDS,
+    MAX_PAYLOAD,
+    Refinements,
+    refine,
+    refined_bytes,
+)
 from gscodec.branches.native.syntax import (
     AC_KINDS,
     LEAF_COUNT,
@@ -42,8 +50,8 @@ from gscodec.branches.native.syntax import (
     unpacked_bytes,
     weight_contexts,
     weight_heights,
-    weight_logs,
 )
+from gscodec.branches.native.values import Rotations, TileValues, levels_of
 from gscodec.cloud import SH_REST_COUNTS, CloudMeta, GaussianCloud, empty_cloud
 from gscodec.entropy.bytes import decompress
 from gscodec.entropy.planes import PlaneReader
@@ -51,38 +59,31 @@ from gscodec.entropy.tables import FrequencyTables, unpack
 from gscodec.entropy.tokens import ALPHABET, unzigzag
 from gscodec.errors import CorruptStreamError
 from gscodec.transform.dc import decode_dc
-from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
-from gscodec.transform.neighbours import (
-    TOP_LEVEL,
-    level_starts,
-    neighbour_weights,
-    predict_level,
-    put_ranked,
-    ranked_zeros,
-)
+from gscodec.transform.fixed import OCTAVE
+from gscodec.transform.neighbours import put_ranked, ranked_zeros
 from gscodec.transform.octree import POPULATION, cell_centres, split_nodes
 from gscodec.transform.opacity import decode_opacity
-from gscodec.transform.rotation import decode_rotation, rotation_levels
-from gscodec.transform.scales import decode_log, decode_ratio, predict
+from gscodec.transform.rotation import LEVELS, needles
+from gscodec.transform.scales import decode_log, decode_ratio, predict, short_logs
 
 F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 
 MAX_TABLES_BYTES = (1 + 3 * ALPHABET) * sum(TABLE_COUNTS.values())
 MAX_TILE_SPLATS = 1 << 20
-
-# The layer of colour components, numbered as SH degrees, that a tile's stream holds: with ``Shared.layers`` lowered,
-# streams above it are not needed.
-SH_BANDS = {kind: degree for degree, kind in enumerate(AC_KINDS, start=1)}
+NO_LAYER = len(AC_KINDS) + len(KINDS) + 1  # of streams that no decode of the file takes
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What all tiles of a file need: parameters, tables by stream kind, bases of colour, meta.
+    """What all tiles of a file need: parameters, tables by stream kind, bases of colour, refinements if any, meta.
 
-    ``sh_degree``: of the clouds that are made; ``layers``: of components to decode, numbered as SH degrees.
+    ``sh_degree``: of the clouds that are made; ``layers``: of components to decode, numbered as SH degrees;
+    ``refined``: how many refinements to decode.
     """
 
     params: Params
@@ -91,61 +92,13 @@ class Shared:
     sh_degree: int
     layers: int
     meta: CloudMeta
+    refinements: Refinements | None = None
+    refined: int = 0
 
     @cached_property
     def factors(self) -> npt.NDArray[np.float64]:
         """As ``Bases.factors`` has them: once for all tiles, for a lower degree is not cheap."""
         return self.bases.factors(self.layers, self.sh_degree)
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """Of the n splats of a tile in coding order: starts of the levels, weights int16[n,8] of the neighbours."""
-
-    starts: I64
-    weights: npt.NDArray[np.int16]
-
-    @classmethod
-    def find(cls, points: I64, features: I64) -> Neighbours:
-        """As ``neighbour_weights`` has them."""
-        starts = level_starts(len(points))
-        return cls(starts, neighbour_weights(points, features, starts))
-
-    def levels(self) -> Iterator[tuple[int, int, int]]:
-        """(level, start, stop) of each level that has splats, in coding order; the first has no neighbours."""
-        for number, (start, stop) in enumerate(pairwise(self.starts.tolist())):
-            if stop > start:
-                yield TOP_LEVEL - number, start, stop
-
-    def predict(self, ranked: I64, level: int) -> I64:
-        """int64[m] of the m splats of a level from ``ranked`` (of ``ranked_zeros``) values of higher ones."""
-        return np.asarray(predict_level(ranked, self.weights, self.starts, level))
-
-
-@dataclass(frozen=True, eq=False)
-class Placement:
-    """Decoded GEOMETRY, the ground of all other attributes: arrays of n splats.
-
-    positions float32[n,3]; points int64[n,3], the same in halves of the smallest cell; weights uint8[n] weight
-    classes; places int64[n] position classes, distances int64[n], both as logs in 1/65536 octave; near, the
-    neighbours by position alone.
-    """
-
-    positions: F32
-    points: I64
-    weights: U8
-    places: I64
-    distances: I64
-    near: Neighbours
-
-    def features(self, opacity_logs: I64) -> I64:
-        """int64[n,4]: what log scales are predicted from."""
-        columns = (weight_logs(self.weights), self.places, self.distances, opacity_logs)
-        return np.ascontiguousarray(np.stack(columns, axis=1))
-
-    def pixel_logs(self, params: Params) -> I64:
-        """log2 of the pixels that a world unit covers at each splat, int64[n] in 1/65536 octave."""
-        return np.asarray(params.values["pixel_log"] - self.distances)
 
 
 def parse_shared(streams: Mapping[StreamKind, Stream], header: Header) -> Shared:
@@ -159,9 +112,36 @@ def parse_shared(streams: Mapping[StreamKind, Stream], header: Header) -> Shared
         tables[kind] = FrequencyTables(freqs[at : at + count])
         at += count
     degree = header.sh_degree
-    return Shared(
-        params, tables, _bases(streams, degree), degree, degree, unpack_meta(streams.get(StreamKind.META), header)
-    )
+    meta = unpack_meta(streams.get(StreamKind.META), header)
+    bases, refinements = _bases(streams, degree), parse_refinements(streams, params)
+    refined = len(refinements.params) if refinements else 0
+    return Shared(params, tables, bases, degree, degree, meta, refinements, refined)
+
+
+def layers_of(sh_degree: int) -> dict[int, int]:
+    """Layer, from 1, of each kind of stream that a decode can do without if it does without all higher layers."""
+    colours = {int(kind): layer for layer, kind in enumerate(AC_KINDS, start=1) if layer <= sh_degree}
+    refinements = {int(kind): layer for layer, kind in enumerate(KINDS, start=sh_degree + 1)}
+    return dict.fromkeys(map(int, AC_KINDS), NO_LAYER) | colours | refinements
+
+
+def highest_layer(shared: Shared) -> int:
+    """The last layer that a file has, given what ``parse_shared`` says of it."""
+    return shared.layers + shared.refined
+
+
+def reduced(shared: Shared, layers: int, sh_degree: int) -> Shared:
+    """What a decode of some layers to clouds of some degree needs."""
+    coded = shared.layers
+    return replace(shared, layers=min(layers, coded), refined=max(layers - coded, 0), sh_degree=sh_degree)
+
+
+def parse_refinements(streams: Mapping[StreamKind, Stream], params: Params) -> Refinements | None:
+    """Those of a progressive file. Raises CorruptStreamError."""
+    stream = streams.get(StreamKind.REFINEMENTS)
+    if stream is None:
+        return None
+    return Refinements.unpack(decompress(stream.coder, stream.payload, stream.raw_length, MAX_PAYLOAD), params)
 
 
 def _bases(streams: Mapping[StreamKind, Stream], sh_degree: int) -> Bases:
@@ -187,31 +167,37 @@ def decode_tile(streams: Mapping[StreamKind, Stream], shared: Shared, count: int
         raise CorruptStreamError(
             "wrong size of tile", field="splat_count", found=count, allowed=f"1..{MAX_TILE_SPLATS}"
         )
+    sizes = {kind: unpacked_bytes(kind, count) for kind in stream_kinds(shared.layers)}
+    sizes |= dict.fromkeys(KINDS[: shared.refined], refined_bytes(shared.layers, count))
     payloads = {}
-    for kind in stream_kinds(shared.layers):
+    for kind, size in sizes.items():
         stream = _need(streams, kind, Coder.RANS)
-        if stream.raw_length != unpacked_bytes(kind, count):
-            raise CorruptStreamError(
-                "wrong raw length", field=kind.name, found=stream.raw_length, allowed=unpacked_bytes(kind, count)
-            )
+        if stream.raw_length != size:
+            raise CorruptStreamError("wrong raw length", field=kind.name, found=stream.raw_length, allowed=size)
         payloads[kind] = stream.payload
 
-    cloud = empty_cloud(count, shared.sh_degree, shared.meta)
     placement = decode_geometry(payloads[StreamKind.GEOMETRY], shared, count)
-    cloud.positions[:] = placement.positions
-    opacity_logs, cloud.opacity_logits[:] = decode_opacities(payloads[StreamKind.OPACITY], shared, placement)
-    scale_logs = decode_scales(payloads[StreamKind.SCALE], shared, placement, opacity_logs)
-    cloud.log_scales[:] = scale_logs.astype(np.float64) * LN2_PER_UNIT
-    decode_rotations(payloads[StreamKind.ROTATION], shared, placement, scale_logs, cloud.quats_wxyz)
-    opponent = decode_base_colours(payloads[StreamKind.DC], shared, placement)
-    components = np.empty((3 * SH_REST_COUNTS[shared.layers], count), np.int64)
-    if shared.layers:
-        alike = Neighbours.find(placement.points, likeness(scale_logs, opponent))
-        energy = shared.params.first_energy(placement.weights)
-        for layer, kind in enumerate(AC_KINDS[: shared.layers], start=1):
-            decode_layer(payloads[kind], shared, placement.weights, alike, layer, energy, components)
-    regions = shared.bases.regions(placement.positions)
-    from_components(shared.factors, regions, opponent, components, cloud.sh_dc, cloud.sh_rest)
+    opacity = decode_opacities(payloads[StreamKind.OPACITY], shared, placement)
+    long, middle, ratio = decode_scales(payloads[StreamKind.SCALE], shared, placement, opacity)
+    scale_logs = np.ascontiguousarray(np.stack([long, middle, short_logs(ratio, middle)], axis=1))
+    rotations = decode_rotations(payloads[StreamKind.ROTATION], shared, placement, scale_logs)
+    colours = decode_base_colours(payloads[StreamKind.DC], shared, placement)
+    others = np.empty((3 * SH_REST_COUNTS[shared.layers], count), np.int64)
+    if shared.layers or shared.refined:
+        alike = Neighbours.find(placement.points, likeness(scale_logs, colours))
+    energy = shared.params.first_energy(placement.weights)
+    for layer, kind in enumerate(AC_KINDS[: shared.layers], start=1):
+        decode_layer(payloads[kind], shared, placement.weights, alike, layer, energy, others)
+    values = TileValues(opacity, middle, long, ratio, rotations, colours, others, np.zeros((count, 3), np.int64))
+    if shared.refinements is not None:
+        before = shared.params
+        for kind, after in zip(KINDS[: shared.refined], shared.refinements.params, strict=False):
+            reader = Reading(PlaneReader(payloads[kind], shared.refinements.tables))
+            refine(values, placement, alike, before, after, reader)
+            reader.finish()
+            before = after
+    cloud = empty_cloud(count, shared.sh_degree, shared.meta)
+    values.fill(cloud, placement, shared.bases, shared.factors)
     return cloud
 
 
@@ -245,11 +231,11 @@ def decode_geometry(payload: bytes, shared: Shared, count: int) -> Placement:
         )
     exponent = head["exponent"]
     sizes = cell_sizes(shared.params.values["cell_size"], exponent, depths)
-    with np.errstate(over="ignore"):  # a file may place splats at infinity
-        positions = cell_centres(cells, np.array(head["origin"]), sizes)
+    centres = cell_centres(cells, np.array(head["origin"]), sizes)
+    positions = as_float32(centres)
     places = (depths.astype(np.int64) - exponent) * OCTAVE
     distances = distance_logs(positions, shared.params)
-    return Placement(positions, points, weights.astype(np.uint8), places, distances, near)
+    return Placement(centres, sizes, positions, points, weights.astype(np.uint8), places, distances, near)
 
 
 def _decode_weights(reader: PlaneReader, depths: U8, near: Neighbours) -> U32:
@@ -288,8 +274,8 @@ def _decode_leaves(reader: PlaneReader, depth_mask: int, count: int) -> tuple[U3
     return cells, depths
 
 
-def decode_opacities(payload: bytes, shared: Shared, placement: Placement) -> tuple[I64, F32]:
-    """(log2 of opacity int64[n] in 1/65536 octave, logits float32[n])."""
+def decode_opacities(payload: bytes, shared: Shared, placement: Placement) -> I64:
+    """log2 of opacity int64[n] in 1/65536 octave."""
     reader = PlaneReader(payload, shared.tables[StreamKind.OPACITY])
     visibility = placement.places - placement.pixel_logs(shared.params)
     codes = reader.get(opacity_contexts(placement.weights, visibility))
@@ -297,8 +283,8 @@ def decode_opacities(payload: bytes, shared: Shared, placement: Placement) -> tu
     return decode_opacity(codes, shared.params.opacity_steps[placement.weights])
 
 
-def decode_scales(payload: bytes, shared: Shared, placement: Placement, opacity_logs: I64) -> I64:
-    """Log scales int64[n,3] long, middle, short in 1/65536 octave."""
+def decode_scales(payload: bytes, shared: Shared, placement: Placement, opacity_logs: I64) -> tuple[I64, I64, I64]:
+    """Log scales int64[n] long and middle in 1/65536 octave, and the shortest over the middle in 1/65536."""
     params, weights = shared.params, placement.weights
     reader = PlaneReader(payload, shared.tables[StreamKind.SCALE])
     steps = params.scale_steps[weights]
@@ -310,29 +296,20 @@ def decode_scales(payload: bytes, shared: Shared, placement: Placement, opacity_
     long = decode_log(codes, predict(params.factors("long_predictor"), features), steps)
     ratios = reader.get(ratio_contexts(weights, long, middle))
     reader.finish()
-    short = decode_ratio(ratios, middle, params.ratio_steps[weights])
-    return np.ascontiguousarray(np.stack([long, middle, short], axis=1))
+    return long, middle, decode_ratio(ratios, params.ratio_steps[weights])
 
 
-def decode_rotations(payload: bytes, shared: Shared, placement: Placement, scale_logs: I64, quats: F32) -> None:
-    """Unit quaternions into float32[n,4]."""
-    params = shared.params
+def decode_rotations(payload: bytes, shared: Shared, placement: Placement, scale_logs: I64) -> Rotations:
+    """Codes of directions and rolls."""
     reader = PlaneReader(payload, shared.tables[StreamKind.ROTATION])
-    needle, direction, roll = rotation_levels(
-        scale_logs,
-        placement.pixel_logs(params),
-        placement.weights,
-        params.values["direction_offset"],
-        params.values["roll_offset"],
-    )
+    needle = needles(scale_logs, placement.pixel_logs(shared.params))
+    direction, roll = levels_of(shared.params, placement, scale_logs, needle)
     contexts = direction_contexts(needle, direction)
-    code_a, code_b = reader.get(contexts), reader.get(contexts)
-    code_r = reader.get(roll_contexts(needle, roll))
+    codes = [reader.get(contexts), reader.get(contexts), reader.get(roll_contexts(needle, roll))]
     reader.finish()
-    bad = decode_rotation(code_a, code_b, code_r, needle, direction, roll, quats)
-    if bad >= 0:
-        found = (int(code_a[bad]), int(code_b[bad]), int(code_r[bad]))
-        raise CorruptStreamError("code above its levels", field=f"ROTATION[{bad}]", found=found)
+    rotations = Rotations(np.stack(codes).astype(np.int64), needle, (LEVELS[direction], LEVELS[roll]))
+    rotations.check("ROTATION")
+    return rotations
 
 
 def decode_base_colours(payload: bytes, shared: Shared, placement: Placement) -> I64:
@@ -369,6 +346,40 @@ def decode_layer(
             values = components[3 * k + channel]
             reader.check(decode_channel(reader.cursor, *near, steps, energy, factors, channel, ranked, values))
     reader.finish()
+
+
+class Reading:
+    """Corrections of one refinement of a tile, read."""
+
+    def __init__(self, reader: PlaneReader) -> None:
+        self._reader = reader
+
+    def plane(
+        self, _name: str, _column: int, values: I64, _steps: I64 | int, contexts: U16 | int, _start: int = 0, /
+    ) -> I64:
+        """As ``Corrections`` has it."""
+        count = None if isinstance(contexts, np.ndarray) else len(values)
+        return unzigzag(self._reader.get(contexts, count)).astype(np.int64)
+
+    def component(
+        self,
+        number: int,
+        alike: Neighbours,
+        before: I64,
+        steps: I64,
+        energy: I32,
+        factors: I64,
+        ranked: I64,
+        values: I64,
+    ) -> None:
+        """As ``Corrections`` has it."""
+        near, cursor, channel = (alike.weights, alike.starts), self._reader.cursor, number % 3
+        absent = decode_correction(cursor, *near, before, steps, energy, factors, channel, ranked, values, COMPONENT)
+        self._reader.check(absent)
+
+    def finish(self) -> None:
+        """Check that nothing is left. Raises CorruptStreamError."""
+        self._reader.finish()
 
 
 def _need(streams: Mapping[StreamKind, Stream], kind: StreamKind, coder: Coder | None) -> Stream:

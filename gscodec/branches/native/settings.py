@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from gscodec.branches.native.footprint import Zone
+from gscodec.branches.native.refinement import FACTOR
 from gscodec.config import StepOffsets
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
 
@@ -24,6 +25,9 @@ OPACITY = 0.054  # natural log
 ROTATION = 0.072  # radians
 COMPONENT = 0.045  # of colour: errors of all components show alike
 
+LOWEST_QUALITY = 3.0  # of what a progressive file begins with
+MOST_REFINEMENTS = 2  # each makes a file a few per cent larger
+
 AC_ROUND_UP = 0.45  # component magnitudes round up from here: rounding to nearest loses energy, and errors add up
 
 
@@ -32,9 +36,15 @@ def step_factor(quality: float) -> float:
     return float(2.0 ** ((DEFAULT_QUALITY - quality) / POINTS_PER_FACTOR_OF_TWO))
 
 
-def base_steps(quality: float, zone: Zone, offsets: StepOffsets) -> dict[str, Any]:
-    """The fields of NATIVE_PARAMS that quality, offsets and zone decide."""
-    factor = step_factor(quality)
+def refinement_count(quality: float) -> int:
+    """Refinements of a progressive file: as many as leave something to be seen without them, but at least one."""
+    finer = math.floor((quality - LOWEST_QUALITY) / (POINTS_PER_FACTOR_OF_TWO * math.log2(FACTOR)))
+    return min(max(finer, 1), MOST_REFINEMENTS)
+
+
+def base_steps(quality: float, zone: Zone, offsets: StepOffsets, refinements: int = 0) -> dict[str, Any]:
+    """The fields of NATIVE_PARAMS that quality, offsets and zone decide; ``refinements`` come on top of them."""
+    factor = step_factor(quality) * float(FACTOR**refinements)
     rotation = ROTATION * factor * math.exp2(offsets.rotation)
 
     def whole(step: float, offset: float) -> int:

@@ -1,7 +1,4 @@
-"""Cutting a cloud into tiles: median cuts until a tile is small enough, middle cuts until one octree can hold it.
-
-For a progressive file the cloud is first split by weight; tiles of different shells then share their place in space.
-"""
+"""Cutting a cloud into tiles: median cuts until a tile is small enough, middle cuts until one octree can hold it."""
 
 from __future__ import annotations
 
@@ -22,7 +19,6 @@ U8 = npt.NDArray[np.uint8]
 TILE_SPLATS = 65536  # a tile has at most that many
 MIN_CUTS = 64  # cuts for the sake of depth: as many for any cloud,
 SPLATS_PER_CUT = 256  # and one more for so many splats; beyond them precision is given up
-SHELLS = (0.25, 0.5)  # a shell ends after this share of the splats, those of highest weight class first
 
 
 def tile_exponent(extent: float, cell_size: float, places: I32) -> int:
@@ -63,22 +59,6 @@ def cut(positions: F32, places: I32, cell_size: float) -> list[I64]:
         add(path + "0", index[~right])
         add(path + "1", index[right])
     return [np.sort(index) for _, path, index in sorted(small, key=lambda tile: tile[1])]
-
-
-def cut_in_shells(positions: F32, places: I32, weights: U8, cell_size: float) -> tuple[list[I64], list[int]]:
-    """Tiles for a progressive file, and the shell of each, 0 first: each shell is cut by itself.
-
-    What a splat of weight class uint8[n] shows follows from the class, so that the first shell alone is a coarse scene.
-    """
-    order = np.argsort(-weights.astype(np.int16), kind="stable")
-    tiles: list[I64] = []
-    shells: list[int] = []
-    for number, part in enumerate(np.split(order, [round(share * len(order)) for share in SHELLS])):
-        own = np.sort(part)
-        found = cut(positions[own], places[own], cell_size)
-        tiles += [own[tile] for tile in found]
-        shells += [number] * len(found)
-    return tiles, shells
 
 
 def _longest_side(positions: F32, index: I64) -> tuple[F64, float, float]:

@@ -1,0 +1,333 @@
+"""One tile of the native branch encoded: each step quantises what the decoder's restores, and goes on from that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from bitstream_spec.layout import TILE_GEOMETRY, StreamKind
+from bitstream_spec.tables import MAX_DEPTH
+from gscodec.branches.native.bases import to_components
+from gscodec.branches.native.coefficients import code_channel, code_correction, in_steps, round_alone
+from gscodec.branches.native.colour_bases import ColourTransform
+from gscodec.branches.native.footprint import Classes
+from gscodec.branches.native.placement import Neighbours, Placement, as_float32
+from gscodec.branches.native.refinement import COMPONENT, FACTOR, KINDS, TABLE_COUNT, parts_of, refine
+from gscodec.branches.native.rounding import Overlaps, round_together
+from gscodec.branches.native.settings import AC_ROUND_UP
+from gscodec.branches.native.syntax import (
+    AC_KINDS,
+    LEAF_COUNT,
+    TABLE_COUNTS,
+    Params,
+    ac_range,
+    aligned_points,
+    cell_sizes,
+    chroma_contexts,
+    curve_order,
+    direction_contexts,
+    distance_logs,
+    high_contexts,
+    likeness,
+    log_scale_contexts,
+    low_contexts,
+    luma_contexts,
+    neighbour_weight_contexts,
+    opacity_contexts,
+    ratio_contexts,
+    roll_contexts,
+    stream_kinds,
+    table_group,
+    weight_contexts,
+    weight_heights,
+)
+from gscodec.branches.native.tiling import tile_exponent
+from gscodec.branches.native.values import Rotations, TileValues, levels_of
+from gscodec.cloud import SH_REST_COUNTS, GaussianCloud
+from gscodec.entropy.planes import PlaneWriter
+from gscodec.entropy.tokens import zigzag
+from gscodec.transform.colour import to_opponent
+from gscodec.transform.dc import code_dc
+from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
+from gscodec.transform.neighbours import put_ranked, ranked_zeros
+from gscodec.transform.octree import cell_centres, cells_of, level_occupancy, morton_codes
+from gscodec.transform.opacity import decode_opacity, log_opacities, quantise_opacity
+from gscodec.transform.rotation import LEVELS, needles, quantise_rotation, sorted_axes
+from gscodec.transform.scales import decode_log, decode_ratio, predict, quantise_ratio, ratios, short_logs
+from gscodec.transform.steps import quantise
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+U32 = npt.NDArray[np.uint32]
+
+MAX_CORRECTION = float(1 << 30)
+
+
+@dataclass(frozen=True)
+class TileStreams:
+    """A tile whose symbols are known and whose tables are not yet: the geometry head and a writer per stream."""
+
+    head: bytes
+    writers: dict[StreamKind, PlaneWriter]
+
+
+def in_components(cloud: GaussianCloud, colours: ColourTransform, positions: F32) -> GaussianCloud:
+    """The cloud with components of colour in place of SH; ``positions`` as the decoder has them."""
+    regions = colours.bases.regions(positions)
+    first, others = to_components(colours.forward, regions, cloud.sh_dc, cloud.sh_rest)
+    return replace(cloud, sh_dc=first, sh_rest=others)
+
+
+class TileEncoder:
+    """The splats ``rows`` of a cloud in coding order, quantised attribute by attribute; ``index``: of their classes.
+
+    ``params``: those of the file, then those of each refinement.
+    """
+
+    def __init__(
+        self,
+        params: Sequence[Params],
+        colours: ColourTransform,
+        cloud: GaussianCloud,
+        rows: I64,
+        classes: Classes,
+        index: I64,
+    ) -> None:
+        self.params, *self.finer = params
+        positions = cloud.positions[rows].astype(np.float64)
+        places = classes.places[index]
+        origin = positions.min(axis=0)
+        cell_size = self.params.values["cell_size"]
+        exponent = tile_exponent(float((positions.max(axis=0) - origin).max()), cell_size, places)
+        depths = np.clip(places + exponent, 0, MAX_DEPTH).astype(np.uint8)
+        sizes = cell_sizes(cell_size, exponent, depths)
+        cells = cells_of(positions, origin, sizes, depths)
+        codes = morton_codes(cells, depths)
+        tree_order = np.lexsort((codes, -depths.astype(np.int8)))
+        self.leaf_codes, self.leaf_depths = codes[tree_order], depths[tree_order]
+        order = tree_order[curve_order(cells[tree_order], self.leaf_depths)]
+        self.depths, self.weights = depths[order], classes.weights[index[order]]
+        sizes = sizes[order]
+        centres = cell_centres(cells[order], origin, sizes)
+        decoded = as_float32(centres)
+        self.offsets = (positions[order] - centres) / sizes[:, None]
+        self.cloud = in_components(cloud.select(rows[order]), colours, decoded)
+        scales, self.axes = sorted_axes(self.cloud.log_scales, self.cloud.quats_wxyz)
+        self.scale_logs = scales / LN2_PER_UNIT
+        coded = (self.depths.astype(np.int64) - exponent) * OCTAVE
+        points = aligned_points(cells[order], self.depths)
+        near = Neighbours.find(points, np.zeros((len(index), 0), np.int64))
+        distances = distance_logs(decoded, self.params)
+        self.placement = Placement(centres, sizes, decoded, points, self.weights, coded, distances, near)
+        mask = int(np.bitwise_or.reduce(1 << np.unique(depths).astype(np.int64)))
+        self.head = TILE_GEOMETRY.pack(
+            {"origin": tuple(origin), "exponent": exponent, "reserved": 0, "depth_mask": mask}
+        )
+
+    def streams(self, together: bool) -> TileStreams:
+        """All streams of the tile, quantised; ``together``: SH AC rounded with overlapping splats in view."""
+        degree = self.cloud.sh_degree
+        writers = {kind: PlaneWriter(TABLE_COUNTS[table_group(kind)]) for kind in stream_kinds(degree)}
+        self._geometry(writers[StreamKind.GEOMETRY])
+        opacity = self._opacities(writers[StreamKind.OPACITY])
+        long, middle, ratio = self._scales(writers[StreamKind.SCALE], opacity)
+        scale_logs = np.ascontiguousarray(np.stack([long, middle, short_logs(ratio, middle)], axis=1))
+        rotations = self._rotations(writers[StreamKind.ROTATION], scale_logs)
+        colours = self._base_colours(writers[StreamKind.DC])
+        others = wanted = np.zeros((0, len(self.weights)), np.int64)
+        if degree or self.finer:
+            alike = Neighbours.find(self.placement.points, likeness(scale_logs, colours))
+        if degree:
+            overlaps = Overlaps.find(self.cloud.positions, self.scale_logs * LN2_PER_UNIT) if together else None
+            codes = self._components(overlaps)
+            if self.finer:
+                codes, others, wanted = self._coarse(codes)
+            self._layers(writers, alike, codes)
+        if self.finer:
+            values = TileValues(opacity, middle, long, ratio, rotations, colours, others, np.zeros_like(colours))
+            self._refinements(writers, alike, values, wanted)
+        return TileStreams(self.head, writers)
+
+    def _geometry(self, writer: PlaneWriter) -> None:
+        codes, depths = self.leaf_codes, self.leaf_depths
+        first = np.ones(len(codes), bool)
+        first[1:] = (codes[1:] != codes[:-1]) | (depths[1:] != depths[:-1])
+        leaves = np.flatnonzero(first)
+        repeats = np.diff(leaves, append=len(codes)) - 1
+        codes, depths = codes[leaves], depths[leaves]
+        parents = np.zeros(len(leaves), np.uint8)
+        for level in range(int(depths.max())):
+            occupancy, left, family = level_occupancy(codes, depths, level, parents)
+            low = (occupancy & np.uint8(15)).astype(np.uint32)
+            writer.put(low, low_contexts(left, family))
+            writer.put((occupancy >> np.uint8(4)).astype(np.uint32), high_contexts(left, family, low))
+        writer.put(repeats.astype(np.uint32), LEAF_COUNT)
+        heights = weight_heights(self.weights, self.depths)
+        near, ranked = self.placement.near, ranked_zeros(len(heights))
+        for level, start, stop in near.levels():
+            own = self.depths[start:stop]
+            expected = neighbour_weight_contexts(own, near.predict(ranked, level)) if start else weight_contexts(own)
+            writer.put(self.weights[start:stop].astype(np.uint32), expected)
+            put_ranked(heights[start:stop], level, ranked)
+
+    def _opacities(self, writer: PlaneWriter) -> I64:
+        steps = self.params.opacity_steps[self.weights]
+        codes = quantise_opacity(log_opacities(self.cloud.opacity_logits), steps)
+        visibility = self.placement.places - self.placement.pixel_logs(self.params)
+        writer.put(codes, opacity_contexts(self.weights, visibility))
+        return decode_opacity(codes, steps)
+
+    def _scales(self, writer: PlaneWriter, opacity_logs: I64) -> tuple[I64, I64, I64]:
+        params, weights = self.params, self.weights
+        steps = params.scale_steps[weights]
+        features = self.placement.features(opacity_logs)
+        decoded = []
+        for rank, name in ((1, "middle_predictor"), (0, "long_predictor")):
+            predicted = predict(params.factors(name), features)
+            residuals = quantise(self.scale_logs[:, rank] - predicted, steps)
+            writer.put(zigzag(residuals), log_scale_contexts(weights, 1 - rank))
+            decoded.append(decode_log(residuals, predicted, steps))
+            features = np.concatenate([features, decoded[0][:, None]], axis=1)
+        middle, long = decoded
+        ratio_steps = params.ratio_steps[weights]
+        codes = quantise_ratio(self.scale_logs[:, 2] - middle, ratio_steps)
+        writer.put(codes, ratio_contexts(weights, long, middle))
+        return long, middle, decode_ratio(codes, ratio_steps)
+
+    def _rotations(self, writer: PlaneWriter, scale_logs: I64) -> Rotations:
+        needle = needles(scale_logs, self.placement.pixel_logs(self.params))
+        direction, roll = levels_of(self.params, self.placement, scale_logs, needle)
+        levels = LEVELS[direction], LEVELS[roll]
+        codes = quantise_rotation(self.axes, needle, *levels)
+        contexts = direction_contexts(needle, direction)
+        for code, own in zip(codes, (contexts, contexts, roll_contexts(needle, roll)), strict=True):
+            writer.put(code, own)
+        return Rotations(np.stack(codes).astype(np.int64), needle, levels)
+
+    def _base_colours(self, writer: PlaneWriter) -> I64:
+        steps, near = self.params.dc_steps[self.weights], self.placement.near
+        colours = to_opponent(self.cloud.sh_dc)
+        opponent = np.zeros(colours.shape, np.int64)
+        luma = np.empty(len(self.weights), np.int32)
+        for channel in range(3):
+            own = np.ascontiguousarray(colours[:, channel])
+            residuals, opponent[:, channel] = code_dc(own, near.weights, near.starts, steps)
+            writer.put(
+                zigzag(residuals),
+                chroma_contexts(self.weights, channel, luma) if channel else luma_contexts(self.weights),
+            )
+            luma = luma if channel else residuals
+        return opponent
+
+    def _components(self, overlaps: Overlaps | None) -> I32:
+        """Codes int32[3 * K,n] of all components but the first, in the finest steps."""
+        codes = np.empty((3 * SH_REST_COUNTS[self.cloud.sh_degree], len(self.weights)), np.int32)
+        finest = [self.params, *self.finer][-1]
+        for degree in range(1, self.cloud.sh_degree + 1):
+            first, last = ac_range(degree)
+            wanted = in_steps(self.cloud.sh_rest, first, last, finest.ac_steps(degree)[self.weights])
+            rounded = round_alone(wanted, AC_ROUND_UP) if overlaps is None else round_together(wanted, overlaps)
+            codes[3 * first : 3 * last] = rounded
+        return codes
+
+    def _coarse(self, codes: I32) -> tuple[I32, I64, I64]:
+        """Of codes int32[3 * K,n] in the finest steps: those in the coarsest, and the values of both."""
+        coarse, values, wanted = np.empty_like(codes), np.empty(codes.shape, np.int64), np.empty(codes.shape, np.int64)
+        for degree in range(1, self.cloud.sh_degree + 1):
+            own = slice(*(3 * k for k in ac_range(degree)))
+            steps = self.params.ac_steps(degree)[self.weights]
+            wanted[own] = codes[own] * self.finer[-1].ac_steps(degree)[self.weights]
+            coarse[own] = np.rint(wanted[own] / steps)
+            values[own] = coarse[own] * steps
+        return coarse, values, wanted
+
+    def _layers(self, writers: Mapping[StreamKind, PlaneWriter], alike: Neighbours, codes: I32) -> None:
+        energy, ranked = self.params.first_energy(self.weights), ranked_zeros(len(self.weights))
+        for degree, kind in enumerate(AC_KINDS[: self.cloud.sh_degree], start=1):
+            steps = self.params.ac_steps(degree)[self.weights]
+            for number in range(*(3 * k for k in ac_range(degree))):
+                factors, channel = self.params.plane_factors[number // 3, number % 3], number % 3
+                near = alike.weights, alike.starts
+                writers[kind].put(*code_channel(codes[number], *near, steps, energy, factors, channel, ranked))
+
+    def _refinements(
+        self,
+        writers: dict[StreamKind, PlaneWriter],
+        alike: Neighbours,
+        values: TileValues,
+        others: I64,
+    ) -> None:
+        before = self.params
+        for kind, after in zip(KINDS, self.finer, strict=False):
+            writers[kind] = PlaneWriter(TABLE_COUNT)
+            refine(values, self.placement, alike, before, after, _Writing(self, writers[kind], values, others, after))
+            before = after
+
+
+class _Writing:
+    """Corrections of one refinement of a tile, written: what takes ``values`` nearest to those of the cloud.
+
+    ``others`` int64[3 * K,n]: what components are to become, as they were rounded in the finest steps.
+    """
+
+    def __init__(self, tile: TileEncoder, writer: PlaneWriter, values: TileValues, others: I64, after: Params) -> None:
+        self._tile, self._writer, self._values, self._others, self._after = tile, writer, values, others, after
+        self._colours = to_opponent(tile.cloud.sh_dc)
+
+    def plane(
+        self, name: str, column: int, values: I64, steps: I64 | int, contexts: U16 | int, start: int = 0, /
+    ) -> I64:
+        """As ``Corrections`` has it."""
+        codes = np.rint((self._wanted(name, column)[start : start + len(values)] - values) / steps)
+        limit = 1.0 if name == "offsets" else MAX_CORRECTION
+        codes = np.clip(codes, -limit, limit).astype(np.int32)
+        self._writer.put(zigzag(codes), contexts)
+        return codes.astype(np.int64)
+
+    @cached_property
+    def _turns(self) -> tuple[U32, U32, U32]:
+        tile, values = self._tile, self._values
+        direction, roll = parts_of(values, tile.placement, self._after)
+        levels = values.rotations.levels[0] * direction, values.rotations.levels[1] * roll
+        codes: tuple[U32, U32, U32] = quantise_rotation(tile.axes, values.rotations.needle, *levels)
+        return codes
+
+    def _wanted(self, name: str, column: int) -> F64:
+        tile = self._tile
+        match name:
+            case "offsets":
+                return tile.offsets[:, column] * float(FACTOR**self._values.refined)
+            case "opacity":
+                return log_opacities(tile.cloud.opacity_logits)
+            case "middle" | "long":
+                return tile.scale_logs[:, 1 if name == "middle" else 0]
+            case "ratio":
+                return ratios(tile.scale_logs[:, 2] - self._values.middle)
+            case "rotations":
+                return self._turns[column].astype(np.float64)  # of scales that have been refined by now
+            case _:
+                return self._colours[:, column]
+
+    def component(
+        self,
+        number: int,
+        alike: Neighbours,
+        before: I64,
+        steps: I64,
+        energy: I32,
+        factors: I64,
+        ranked: I64,
+        values: I64,
+    ) -> None:
+        """As ``Corrections`` has it."""
+        near, wanted, channel = (alike.weights, alike.starts), self._others[number], number % 3
+        symbols = code_correction(wanted, *near, before, steps, energy, factors, channel, ranked, values, COMPONENT)
+        self._writer.put(*symbols)
