@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+import numba as nb
 import numpy as np
 import numpy.typing as npt
 
@@ -77,7 +77,19 @@ def _tests(cloud: GaussianCloud, block: slice) -> Iterator[tuple[str, npt.NDArra
     yield "sh-range", np.maximum(peak["sh_dc"], peak["sh_rest"]) > VALUE_LIMIT
 
 
-def _peak(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _peak(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """max |value| per row [n]; 0 for rows of no values; NaN where a row holds one."""
-    peak: npt.NDArray[Any] = np.max(np.abs(values.reshape(len(values), -1)), axis=1, initial=0.0)
-    return peak
+    return np.asarray(_row_peaks(values.reshape(len(values), -1)))
+
+
+@nb.njit(cache=True, nogil=True)
+def _row_peaks(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    peaks = np.zeros(len(rows), np.float32)
+    for i in range(len(rows)):
+        peak = np.float32(0.0)
+        for j in range(rows.shape[1]):
+            value = abs(rows[i, j])
+            if not value <= peak:  # NaN too, which then stays
+                peak = value if not np.isnan(peak) else peak
+        peaks[i] = peak
+    return peaks

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -19,12 +18,16 @@ SH_C0 = 0.28209479177387814  # the constant SH basis function, 1 / (2 sqrt(pi))
 
 def opacity_from_logit(logit: Floats) -> Floats:
     """Sigmoid: any logit to an opacity in 0..1, without overflow."""
+    from scipy import special  # here, as it takes longer to import than many a call
+
     opacity: Floats = special.expit(logit)
     return opacity
 
 
 def logit_from_opacity(opacity: Floats) -> Floats:
     """Inverse of ``opacity_from_logit``; 0 and 1 give -inf and +inf, anything outside 0..1 NaN."""
+    from scipy import special
+
     logit: Floats = special.logit(opacity)
     return logit
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 from numba import get_num_threads, njit
-from scipy.spatial import cKDTree
 
 from gscodec.cloud import GaussianCloud
 from gscodec.sanitise import usable
@@ -44,6 +43,8 @@ def compensated(cloud: GaussianCloud, kept: npt.NDArray[np.bool_]) -> GaussianCl
     axes = np.sort(cloud.log_scales[sound].astype(np.float64), axis=1)
     mass[sound] = np.maximum(opacity[sound] * np.exp(axes[:, 1] + axes[:, 2]), 1e-300)
     inherited = np.zeros((len(cloud), 4))
+    from scipy.spatial import cKDTree  # here, as gsenc imports all scores and few are used
+
     tree = cKDTree(cloud.positions[heirs])
     for start in range(0, len(gone), _BLOCK):
         block = gone[start : start + _BLOCK]

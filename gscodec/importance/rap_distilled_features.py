@@ -13,7 +13,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
-from scipy import special
 
 from gscodec.cloud import GaussianCloud
 from gscodec.importance.rap_features import (
@@ -89,6 +88,8 @@ def features(cloud: GaussianCloud) -> F32:
 
 def _columns(cloud: GaussianCloud, neighbours: I32 | None) -> F32:
     """The features of finite splats whose neighbours are known, nearest first."""
+    from scipy import special  # here, as gsenc imports all scores and few are used
+
     log_scales = np.clip(cloud.log_scales.astype(np.float64), -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
     thin, middle, long = np.sort(log_scales, axis=1).T
     logits = np.clip(cloud.opacity_logits.astype(np.float64), -LOGIT_LIMIT, LOGIT_LIMIT)

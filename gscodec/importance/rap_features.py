@@ -14,7 +14,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
-from scipy import special
 
 from gscodec.cloud import ATTRIBUTES, GaussianCloud
 from gscodec.importance.rap_neighbours import again, neighbourhoods
@@ -87,6 +86,8 @@ def first_of_clones(cloud: GaussianCloud) -> I64:
 
 def _columns(cloud: GaussianCloud) -> tuple[npt.NDArray[np.int32], F32]:
     """(rows of the cloud, their features), both in the order of a tree."""
+    from scipy import special  # here, as gsenc imports all scores and few are used
+
     tree = build(cloud.positions)
     order = tree.order
     log_scales = np.sort(np.clip(cloud.log_scales[order].astype(np.float64), -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT), axis=1)

@@ -73,18 +73,23 @@ def encode_tiles(
     classes = classify(zone, positions, log_scales, opacity_logits, visibility, pool)
     refinements = refinement_count(config.quality) if config.progressive else 0
     values = base_steps(config.quality, zone, config.offsets, refinements)
-    tiles = cut(positions, classes.places, values["cell_size"])
-    del positions, log_scales, opacity_logits
 
     def rows(index: I64) -> I64:
         return index if kept is None else kept[index]
 
-    pick = np.arange(0, len(classes.weights), max(-(-len(classes.weights) // FIT_SPLATS), 1))
-    sample = cloud.select(rows(pick))
-    colours = _colour_transform(cloud, kept, len(classes.weights), sample, classes.weights[pick], visibility)
-    sample = in_components(sample, colours, sample.positions)
-    params = _fit(values, sample, classes.weights[pick], classes.places[pick])
-    finer = tuple(_finer(params, number, sample, classes.weights[pick]) for number in range(1, refinements + 1))
+    def fitted() -> tuple[ColourTransform, Params, tuple[Params, ...]]:
+        """What all tiles share, from a sample."""
+        pick = np.arange(0, len(classes.weights), max(-(-len(classes.weights) // FIT_SPLATS), 1))
+        weights, sample = classes.weights[pick], cloud.select(rows(pick))
+        colours = _colour_transform(cloud, kept, len(classes.weights), sample, weights, visibility)
+        sample = in_components(sample, colours, sample.positions)
+        params = _fit(values, sample, weights, classes.places[pick])
+        return colours, params, tuple(_finer(params, number, sample, weights) for number in range(1, refinements + 1))
+
+    shared = pool.submit(fitted)
+    tiles = cut(positions, classes.places, values["cell_size"])
+    del positions, log_scales, opacity_logits
+    colours, params, finer = shared.result()
 
     def quantised(index: I64) -> TileStreams:
         tile = TileEncoder((params, *finer), colours, cloud, rows(index), classes, index)

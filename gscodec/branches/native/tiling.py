@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 
+import numba as nb
 import numpy as np
 import numpy.typing as npt
 
@@ -63,7 +64,17 @@ def cut(positions: F32, places: I32, cell_size: float) -> list[I64]:
 
 def _longest_side(positions: F32, index: I64) -> tuple[F64, float, float]:
     """Coordinates float64[n] along the longest side of the splats' box, and its ends."""
-    own = positions[index].astype(np.float64)
-    low, high = own.min(axis=0), own.max(axis=0)
+    low, high = _box(positions, index)
     axis = int(np.argmax(high - low))
-    return own[:, axis], float(low[axis]), float(high[axis])
+    return positions[index, axis].astype(np.float64), float(low[axis]), float(high[axis])
+
+
+@nb.njit(cache=True, nogil=True)
+def _box(positions: F32, index: I64) -> tuple[F64, F64]:
+    """Smallest and largest coordinates, float64[3] each."""
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for i in index:
+        for axis in range(3):
+            value = np.float64(positions[i, axis])
+            low[axis], high[axis] = min(low[axis], value), max(high[axis], value)
+    return low, high
