@@ -28,12 +28,14 @@ class FakeCodec:
     prunes: bool = True
     sees: bool = True
     views: int = 4
+    samples: float | None = None  # how much larger a sample says that files are; None: there are none
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(5)
         self._noise_profile, self._prune_profile = np.exp(rng.normal(0.0, 0.4, (2, self.views)))
         self.losses = Losses(self.loss, range(self.degree, -1, -1), self.prunes) if self.sees else None
         self.encoded: list[Choice] = []
+        self.sampled: list[Choice] = []
 
     def loss(self, fraction: float, degree: int) -> npt.NDArray[np.float64]:
         lost = np.zeros(self.views)
@@ -56,6 +58,14 @@ class FakeCodec:
             losses = self.losses.at(choice.fraction, choice.degree)
             errors = 1.1 * self.loss(choice.fraction, choice.degree) + noise * self._noise_profile
         return Trial(choice, int(size), tuple(int(part) for part in degrees[: choice.degree]), errors, losses)
+
+    def sample(self, choice: Choice) -> Trial | None:
+        """Wrong by the same factor for all choices."""
+        if self.samples is None:
+            return None
+        self.sampled.append(choice)
+        trial = self.trial(choice)
+        return Trial(choice, int(trial.size * self.samples), trial.degree_bytes)
 
     def encode(self, choice: Choice) -> tuple[Trial, Choice]:
         """The file is the choice."""

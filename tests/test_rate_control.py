@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +60,28 @@ def test_floors(number: int, floor: float) -> None:
     assert reached.trial.psnr is not None
     assert floor <= reached.trial.psnr <= floor + 0.1
     assert reached.note == ""
+
+
+@pytest.mark.parametrize("wrong", [0.99, 1.0, 1.01])
+def test_samples_spare_trials(wrong: float) -> None:
+    with_samples = without = 0
+    for kind, size in itertools.product(KINDS[:4], (300_000, 600_000, 1_200_000)):
+        plain, sampling = fresh(kind), replace(kind, samples=wrong)
+        without += len(checked(plain, Goals(size)).trials)
+        reached = checked(sampling, Goals(size))
+        with_samples += len(reached.trials)
+        assert plain.sampled == []
+        assert 1 <= len(sampling.sampled) <= 3 + len(reached.trials)
+        assert 0.98 * size <= reached.trial.size <= size
+        first = reached.trials[0]
+        assert first.size == pytest.approx(size, rel=0.03) or first.choice.quality in (1.0, 100.0)
+    assert with_samples < without
+
+
+def test_a_floor_alone_needs_no_samples() -> None:
+    codec = FakeCodec(samples=1.0)
+    checked(codec, Goals(floor=42.0))
+    assert codec.sampled == []
 
 
 def test_same_input_same_trials() -> None:

@@ -94,3 +94,22 @@ def test_no_loss_without_pruning() -> None:
     assert codec.losses.at(0.0, 1) == pytest.approx(squared_errors([math.inf, math.inf]))
     codec.losses.extend(None)
     assert codec.losses.choices() == [(0.0, 1), (0.0, 0)]  # no scores, no pruning
+
+
+def test_some_tiles_stand_for_a_large_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = random_cloud(3000, 1, 3)
+    visibility = Visibility(np.linspace(0.1, 1.0, 3000), 0.1)
+    scores = np.random.default_rng(3).random(3000).astype(np.float32)
+    codec = CloudCodec(cloud, EncodeConfig(), scores=scores, visibility=visibility)
+    assert codec.sample(Choice(0.0, 1, 50.0)) is None
+    monkeypatch.setattr("gscodec.rate.codec.LARGE", 3000)
+    monkeypatch.setattr("gscodec.branches.native.tiling.TILE_SPLATS", 200)
+    assert np.count_nonzero(codec._sampled) == pytest.approx(8 / 16 * 3000, rel=0.05)
+    for fraction, degree in ((0.0, 1), (0.4, 1), (0.0, 0)):
+        choice = Choice(fraction, degree, 60.0)
+        sampled, whole = codec.sample(choice), codec.encode(choice)[0]
+        assert sampled is not None
+        # What the whole file has once, headers and tables, makes up for most of the difference.
+        assert sampled.size == pytest.approx(whole.size, rel=0.25)
+        assert len(sampled.degree_bytes) == degree
+        assert sampled.errors is None

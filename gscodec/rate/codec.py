@@ -1,13 +1,18 @@
-"""A cloud as what a target is reached with: pruned, truncated, encoded, and seen from the views that judge it."""
+"""A cloud as what a target is reached with: pruned, truncated, encoded, and seen from the views that judge it.
+
+Of a large cloud, some tiles stand for all where only the size is to be learned.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from gscodec.branches.native.tiling import cut
 from gscodec.cloud import GaussianCloud
 from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
 from gscodec.decoder import decode
@@ -20,6 +25,11 @@ from gscodec.rate.reference import Reference
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
+BOOL = npt.NDArray[np.bool_]
+
+LARGE = 2_000_000  # splats from which a sample is worth its while
+SAMPLE_TILES = 8
+UNCUT = 2.0**100  # a cell so large that no tile is cut for the sake of its depth
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,32 +68,64 @@ class CloudCodec:
         """As ``control.Codec``."""
         kept = self._kept(choice.fraction)
         cloud = self._part(kept, choice.degree)
-        visibility = self._visibility
-        if visibility is not None and kept is not None:
-            visibility = visibility.select(np.flatnonzero(kept))
         config = replace(self._config, quality=choice.quality)
-        chunks, report = encode_chunks(cloud, config, self._progress, visibility)
-        sizes = tuple(report.stream_bytes.get(f"AC{degree}", 0) for degree in range(1, choice.degree + 1))
+        chunks, report = encode_chunks(cloud, config, self._progress, self._seen(kept))
         errors = losses = None
         if self._reference is not None and self.losses is not None:
             self._progress("judging", 0.0)
             errors = squared_errors(self._reference.view_psnrs(decode(b"".join(chunks), threads=config.threads)))
             losses = self.losses.at(choice.fraction, choice.degree)
         removed = self.splats - len(cloud)
-        return Trial(choice, report.bytes, sizes, errors, losses), EncodedFile(chunks, report, removed)
+        trial = Trial(choice, report.bytes, _degree_bytes(report, choice.degree), errors, losses)
+        return trial, EncodedFile(chunks, report, removed)
+
+    def sample(self, choice: Choice) -> Trial | None:
+        """As ``control.Codec``: what a file of some tiles says of one of all."""
+        if self.splats < LARGE:
+            return None
+        kept = self._kept(choice.fraction)
+        part = self._sampled if kept is None else self._sampled & kept
+        if not part.any():
+            return None
+        cloud = self._cloud.select(part).at_sh_degree(choice.degree)
+        config = replace(self._config, quality=choice.quality)
+        _, report = encode_chunks(cloud, config, self._progress, self._seen(part))
+        times = (self.splats if kept is None else np.count_nonzero(kept)) / len(cloud)
+        sizes = tuple(round(times * size) for size in _degree_bytes(report, choice.degree))
+        return Trial(choice, round(times * report.bytes), sizes)
+
+    @cached_property
+    def _sampled(self) -> BOOL:
+        """Tiles evenly spread over those of the whole cloud."""
+        tiles = cut(self._cloud.positions, np.zeros(self.splats, np.int32), UNCUT)
+        chosen = np.linspace(0, len(tiles) - 1, min(SAMPLE_TILES, len(tiles))).round().astype(int)
+        sampled = np.zeros(self.splats, bool)
+        for number in chosen.tolist():
+            sampled[tiles[number]] = True
+        return sampled
+
+    def _seen(self, kept: BOOL | None) -> Visibility | None:
+        if self._visibility is None or kept is None:
+            return self._visibility
+        return self._visibility.select(np.flatnonzero(kept))
 
     def _loss(self, fraction: float, degree: int) -> F64:
         assert self._reference is not None
         self._progress("judging", 0.0)
         return squared_errors(self._reference.view_psnrs(self._part(self._kept(fraction), degree)))
 
-    def _kept(self, fraction: float) -> npt.NDArray[np.bool_] | None:
+    def _kept(self, fraction: float) -> BOOL | None:
         if fraction == 0.0:
             return None
         assert self._scores is not None
         count = min(math.floor(self.splats * fraction + 0.5), self.splats - 1)  # of a few splats one stays
         return ~lowest(self._cloud, self._scores, count)
 
-    def _part(self, kept: npt.NDArray[np.bool_] | None, degree: int) -> GaussianCloud:
+    def _part(self, kept: BOOL | None, degree: int) -> GaussianCloud:
         cloud = self._cloud if kept is None else compensated(self._cloud, kept)
         return cloud.at_sh_degree(degree)
+
+
+def _degree_bytes(report: EncodeReport, sh_degree: int) -> tuple[int, ...]:
+    """Of each SH degree from 1 on."""
+    return tuple(report.stream_bytes.get(f"AC{degree}", 0) for degree in range(1, sh_degree + 1))

@@ -1,6 +1,7 @@
 """Hard targets: the file of a given size with the least error, or of a given quality with the fewest bytes.
 
-Each trial encodes the cloud with the choice that the model finds best, and the model learns from it. Once the share to
+Each trial encodes the cloud with the choice that the model finds best, and the model learns from it; of a large cloud,
+samples are encoded first. Once the share to
 prune and the SH degree are settled, only quality moves, of which size and error are smooth functions. What is returned
 is always one of the trials.
 """
@@ -23,6 +24,7 @@ File = TypeVar("File")
 Made = TypeVar("Made", covariant=True)
 
 MAX_TRIALS = 8
+MOST_SAMPLES = 3  # before the first trial
 FREE_TRIALS = 4  # in which pruning and SH degree may still change
 SIZE_AIM = 0.993  # of the size asked
 FLOOR_AIM = 0.4 * FLOOR_TOLERANCE  # dB above the floor
@@ -56,6 +58,10 @@ class Codec(Protocol[Made]):
         """A file, and what it is like."""
         ...
 
+    def sample(self, choice: Choice) -> Trial | None:
+        """About how large that file would be, sooner than by making it; None where it would not be sooner."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Reached(Generic[File]):
@@ -83,6 +89,7 @@ def reach(goals: Goals, codec: Codec[File], tell: Callable[[int], None] | None =
     with the number of each trial before it. Raises UnreachableTargetError, which names the nearest that is reachable.
     """
     search = _Search(goals, codec)
+    search.rehearse()
     for number in range(1, MAX_TRIALS + 1):
         choice = search.next_choice()
         if choice is None:
@@ -99,18 +106,45 @@ class _Search(Generic[File]):
         self._goals, self._codec = goals, codec
         self._model = Model(codec.splats, codec.degree)
         self._trials: list[Trial] = []
+        self._sampled: list[Choice] = []
         self._best: tuple[Trial, File] | None = None
 
     # Choosing
 
+    def rehearse(self) -> None:
+        """Samples, until there is one of about the first choice."""
+        for _ in range(MOST_SAMPLES if self._by_size() else 0):
+            option = self._option(0.0, self._codec.degree, by_size=True)
+            if option is None or not self._sample(option.choice):
+                return
+
+    def _sample(self, choice: Choice) -> bool:
+        """Learn from a sample; False if there is one of about this choice already, or none to be had."""
+        like = (replace(choice, quality=known.quality) == known for known in self._sampled)
+        near = (abs(choice.quality - known.quality) < NEAR for known in self._sampled)
+        if any(alike and close for alike, close in zip(like, near, strict=True)):
+            return False
+        trial = self._codec.sample(choice)
+        if trial is None:
+            return False
+        self._sampled.append(choice)
+        self._model.add_sample(trial)
+        return True
+
     def next_choice(self) -> Choice | None:
         """What to try; None where no quality is left between those tried."""
         option = self._plan() if self._trials else self._option(0.0, self._codec.degree, self._by_size())
+        if option is not None and self._trials and self._by_size() and self._is_new(option.choice):
+            option = self._plan() if self._sample(option.choice) else option
         if option is not None:
             return self._between(option.choice)
         if not self._trials:  # nothing is removed from the first file: it tells the most about all others
             return Choice(0.0, self._codec.degree, LEAST if self._by_size() else MOST)
         return self._between(self._smallest() if self._by_size() else self._largest())
+
+    def _is_new(self, choice: Choice) -> bool:
+        """Whether no trial has removed as much."""
+        return all(replace(trial.choice, quality=choice.quality) != choice for trial in self._trials)
 
     def _by_size(self) -> bool:
         """Whether the size decides, not the floor: where both are asked, if the model says that the size will do."""

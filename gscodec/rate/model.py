@@ -30,8 +30,10 @@ CHEAP = 0.75  # bytes fall with the power 1 - CHEAP · share of splats kept
 
 # Coordinates: (quality - 50) / 50, log of the share of splats kept, SH degrees left out.
 _LENGTHS = (0.5, 0.5, 1.0)
-_SIZE = Kriging(offset=0.5, slopes=(0.2, 0.25, 0.02), local=0.04, lengths=_LENGTHS)
+# A fourth for sizes: 1 of samples, which may all be wrong by about the same factor.
+_SIZE = Kriging(offset=0.5, slopes=(0.2, 0.25, 0.02, 0.02), local=0.04, lengths=(*_LENGTHS, 1e9))
 _SIZE_NOISE = 3e-4
+_SAMPLE_NOISE = 2e-3
 _QUANTISATION = Kriging(offset=1.0, slopes=(0.35, 0.4, 0.1), local=0.06, lengths=_LENGTHS)
 _QUANTISATION_NOISE = 3e-3
 _REST = Kriging(offset=0.0, slopes=(0.0, 0.0, 0.0), local=0.1, lengths=(0.3, 0.25, 0.5))
@@ -91,20 +93,23 @@ class Model:
     def __init__(self, splats: int, degree: int) -> None:
         self._splats, self._degree = max(splats, 1), degree
         self._trials: list[Trial] = []
+        self._rehearsed: list[Trial] = []
         self._samples = np.zeros((0, 3))
-        # What each trial has above the priors: log bytes, log error of quantisation, log error beyond the sum of both.
-        self._size_above = self._noise_above = self._noise_doubt = self._error_above = np.zeros(0)
+        # What each trial has above the priors: log error of quantisation, log error beyond the sum of both.
+        self._noise_above = self._noise_doubt = self._error_above = np.zeros(0)
         self._profile: F64 | None = None
 
     def add(self, trial: Trial) -> None:
         """Learn from a trial. Either all trials have been seen from views, or none."""
         self._trials.append(trial)
         choices = [t.choice for t in self._trials]
-        self._samples = np.concatenate([self._points(c.fraction, c.degree, np.array([c.quality])) for c in choices])
-        priors = [self._size_prior(c.fraction, c.degree, np.array([c.quality]))[0] for c in choices]
-        self._size_above = np.log([t.size for t in self._trials]) - priors
+        self._samples = np.concatenate([self._point(c) for c in choices])
         if trial.errors is not None:
             self._learn_errors(np.array([c.quality for c in choices]))
+
+    def add_sample(self, trial: Trial) -> None:
+        """Learn about sizes from what a part of the cloud says of all."""
+        self._rehearsed.append(trial)
 
     def _learn_errors(self, qualities: F64) -> None:
         shares = np.array([_quantisation_share(t) for t in self._trials])
@@ -121,9 +126,13 @@ class Model:
 
     def log_sizes(self, fraction: float, degree: int) -> F64:
         """Log of bytes at each of QUALITIES, never falling."""
-        doubt = np.full(len(self._trials), _SIZE_NOISE)
+        made = [*self._trials, *self._rehearsed]
+        doubt = np.repeat([_SIZE_NOISE, _SAMPLE_NOISE], [len(self._trials), len(self._rehearsed)])
+        known = np.concatenate([np.zeros((0, 3)), *(self._point(trial.choice) for trial in made)])
+        known = np.column_stack([known, doubt == _SAMPLE_NOISE])
+        above = np.array([math.log(trial.size) - self._prior_of(trial.choice) for trial in made])
         points = self._points(fraction, degree, QUALITIES)
-        more = _SIZE.predict(self._samples, self._size_above, doubt, points)
+        more = _SIZE.predict(known, above, doubt, np.column_stack([points, np.zeros(len(points))]))
         return np.asarray(np.maximum.accumulate(self._size_prior(fraction, degree, QUALITIES) + more))
 
     def psnrs(self, fraction: float, degree: int, losses: F64) -> F64:
@@ -134,6 +143,14 @@ class Model:
         doubt = np.full(len(self._error_above), _REST_NOISE)
         more = _REST.predict(self._samples, self._error_above, doubt, points)
         return np.asarray(np.maximum.accumulate(-10.0 / math.log(10.0) * (np.log(sums).mean(axis=1) + more)))
+
+    def _point(self, choice: Choice) -> F64:
+        """Coordinates [1,3]."""
+        return self._points(choice.fraction, choice.degree, np.array([choice.quality]))
+
+    def _prior_of(self, choice: Choice) -> float:
+        """Log of bytes before any trial."""
+        return float(self._size_prior(choice.fraction, choice.degree, np.array([choice.quality]))[0])
 
     def _points(self, fraction: float, degree: int, qualities: F64) -> F64:
         """Coordinates [M,3]."""
@@ -152,7 +169,7 @@ class Model:
 
     def _share_above(self, degree: int, qualities: F64) -> F64:
         """Share [M] that higher SH degrees take of a file that has them all, as in the trials of all degrees."""
-        whole = [trial for trial in self._trials if trial.choice.degree == self._degree]
+        whole = [trial for trial in (*self._trials, *self._rehearsed) if trial.choice.degree == self._degree]
         if degree >= self._degree or not whole:
             return np.zeros(len(qualities))
         whole = sorted(whole, key=lambda trial: trial.choice.quality)
