@@ -19,7 +19,7 @@ from gscodec import decode
 from gscodec.bitstream.source import BytesSource
 from gscodec.branches.native import decode as native_decode
 from gscodec.branches.native.coefficients import code_correction
-from gscodec.branches.native.refinement import COMPONENT, KINDS, TABLE_COUNT, Refinements
+from gscodec.branches.native.refinement import KINDS, TABLE_COUNT, ComponentPlane, Refinements
 from gscodec.decoder import Decoder
 from gscodec.entropy.bytes import compress, decompress
 from gscodec.entropy.planes import PlaneReader, PlaneWriter
@@ -174,13 +174,10 @@ def recoded(own: Parts, kind: StreamKind, change: Change) -> Parts:
             writers[self.number].put(zigzag(written.astype(np.int32)), contexts)
             return codes
 
-        def component(self, number: int, alike: Any, before: Any, steps: Any, energy: Any, *others: Any) -> None:
-            factors, ranked, values = others
-            wanted, scratch = values.copy(), energy.copy()
-            super().component(number, alike, before, steps, scratch, factors, ranked, wanted)
-            near, channel = (alike.weights, alike.starts), number % 3
-            planes = code_correction(wanted, *near, before, steps, energy, factors, channel, ranked, values, COMPONENT)
-            writers[self.number].put(*planes)
+        def component(self, plane: ComponentPlane) -> None:
+            corrected = plane._replace(values=plane.values.copy(), energy=plane.energy.copy())
+            super().component(corrected)
+            writers[self.number].put(*code_correction(corrected.values, *plane.given))
 
     with mock.patch.object(native_decode, "Reading", Copying):
         decode(own.file(), threads=1)

@@ -17,9 +17,9 @@ from gscodec.branches.native.coefficients import decode_channel, decode_correcti
 from gscodec.branches.native.meta import unpack_meta
 from gscodec.branches.native.placement import Neighbours, Placement, as_float32
 from gscodec.branches.native.refinement import (
-    COMPONENT,
     KINDS,
     MAX_PAYLOAD,
+    ComponentPlane,
     Refinements,
     refine,
     refined_bytes,
@@ -361,21 +361,9 @@ class Reading:
         count = None if isinstance(contexts, np.ndarray) else len(values)
         return unzigzag(self._reader.get(contexts, count)).astype(np.int64)
 
-    def component(
-        self,
-        number: int,
-        alike: Neighbours,
-        before: I64,
-        steps: I64,
-        energy: I32,
-        factors: I64,
-        ranked: I64,
-        values: I64,
-    ) -> None:
+    def component(self, plane: ComponentPlane) -> None:
         """As ``Corrections`` has it."""
-        near, cursor, channel = (alike.weights, alike.starts), self._reader.cursor, number % 3
-        absent = decode_correction(cursor, *near, before, steps, energy, factors, channel, ranked, values, COMPONENT)
-        self._reader.check(absent)
+        self._reader.check(decode_correction(self._reader.cursor, *plane.given))
 
     def finish(self) -> None:
         """Check that nothing is left. Raises CorruptStreamError."""

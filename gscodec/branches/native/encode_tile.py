@@ -16,7 +16,7 @@ from gscodec.branches.native.coefficients import code_channel, code_correction, 
 from gscodec.branches.native.colour_bases import ColourTransform
 from gscodec.branches.native.footprint import Classes
 from gscodec.branches.native.placement import Neighbours, Placement, as_float32
-from gscodec.branches.native.refinement import COMPONENT, FACTOR, KINDS, TABLE_COUNT, parts_of, refine
+from gscodec.branches.native.refinement import FACTOR, KINDS, TABLE_COUNT, ComponentPlane, parts_of, refine
 from gscodec.branches.native.rounding import Overlaps, round_together
 from gscodec.branches.native.settings import AC_ROUND_UP
 from gscodec.branches.native.syntax import (
@@ -316,18 +316,6 @@ class _Writing:
             case _:
                 return self._colours[:, column]
 
-    def component(
-        self,
-        number: int,
-        alike: Neighbours,
-        before: I64,
-        steps: I64,
-        energy: I32,
-        factors: I64,
-        ranked: I64,
-        values: I64,
-    ) -> None:
+    def component(self, plane: ComponentPlane) -> None:
         """As ``Corrections`` has it."""
-        near, wanted, channel = (alike.weights, alike.starts), self._others[number], number % 3
-        symbols = code_correction(wanted, *near, before, steps, energy, factors, channel, ranked, values, COMPONENT)
-        self._writer.put(*symbols)
+        self._writer.put(*code_correction(self._others[plane.number], *plane.given))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +106,25 @@ def refined_bytes(sh_degree: int, count: int) -> int:
     return 4 * (14 + 3 * SH_REST_COUNTS[sh_degree]) * count
 
 
+class ComponentPlane(NamedTuple):
+    """One channel of a component, row ``number`` of ``TileValues.others``, with what ``decode_correction`` takes."""
+
+    number: int
+    neighbours: tuple[npt.NDArray[np.int16], I64]
+    before: I64
+    steps: I64
+    energy: I32
+    factors: I64
+    ranked: I64
+    values: I64
+
+    @property
+    def given(self) -> tuple[Any, ...]:
+        """Arguments of the kernels, in their order."""
+        steps, place = (self.before, self.steps), (self.number % 3, self.ranked, self.values, COMPONENT)
+        return (*self.neighbours, *steps, self.energy, self.factors, *place)
+
+
 class Corrections(Protocol):
     """One refinement of one tile, written or read."""
 
@@ -118,18 +137,8 @@ class Corrections(Protocol):
         """
         ...
 
-    def component(
-        self,
-        number: int,
-        alike: Neighbours,
-        before: I64,
-        steps: I64,
-        energy: I32,
-        factors: I64,
-        ranked: I64,
-        values: I64,
-    ) -> None:
-        """Correct ``values`` int64[n], row ``number`` of ``TileValues.others``, as ``decode_correction`` does."""
+    def component(self, plane: ComponentPlane) -> None:
+        """Correct the values of a plane as ``decode_correction`` does."""
         ...
 
 
@@ -192,8 +201,9 @@ def refine(
             break
         coarse, steps = before.ac_steps(degree)[weights], after.ac_steps(degree)[weights]
         for number in range(3 * first, 3 * last):
-            factors = after.plane_factors[number // 3, number % 3]
-            corrections.component(number, alike, coarse, steps, energy, factors, ranked, values.others[number])
+            factors, near = after.plane_factors[number // 3, number % 3], (alike.weights, alike.starts)
+            plane = ComponentPlane(number, near, coarse, steps, energy, factors, ranked, values.others[number])
+            corrections.component(plane)
 
 
 def ways(away: I64, steps: I64) -> I64:
