@@ -23,7 +23,6 @@ from conformance.sample_clouds import (
 from gscodec import EncodeConfig, encode
 from gscodec.branches.lossless import encode as lossless_encode
 from gscodec.branches.native import colour_bases, tiling
-from gscodec.branches.native import encode as native_encode
 from gscodec.cloud import GaussianCloud
 
 BINS = ("main", "uncommon", "faulty")
@@ -71,10 +70,10 @@ def native(
         warnings.catch_warnings(),
         patched(tiling, TILE_SPLATS=tile_splats),
         patched(colour_bases, SPLATS_PER_REGION=splats_per_region, FEWEST_SPLATS=splats_per_region // 4),
-        patched(native_encode, refinement_count=lambda _quality: refinements),
     ):
         warnings.simplefilter("error")  # a splat left out would make another case than the one described
-        return encode(cloud, EncodeConfig(quality=quality, progressive=refinements > 0))
+        config = EncodeConfig(quality=quality, progressive=refinements > 0, refinements=refinements or None)
+        return encode(cloud, config)
 
 
 def lossless(cloud: GaussianCloud) -> bytes:

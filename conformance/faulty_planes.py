@@ -150,9 +150,21 @@ def values() -> Iterator[Case]:
         ("weight-32", "Weight class 32.", GEOMETRY, put(-1, 32), "bad weight class"),
         ("weight-256", "Weight class 256, which is 0 in a byte.", GEOMETRY, put(-1, 256), "bad weight class"),
         ("weight-2-32-1", "Weight class 4294967295.", GEOMETRY, put(-1, large), "bad weight class"),
-        ("rotation-a", "The first rotation code is far above its levels.", ROTATION, put(0, 8192), "above its levels"),
-        ("rotation-b", "The second rotation code is 4294967295.", ROTATION, put(1, large), "above its levels"),
-        ("rotation-r", "The third rotation code is far above its levels.", ROTATION, put(2, 8192), "above its levels"),
+        (
+            "rotation-a",
+            "The first rotation code is far too large.",
+            ROTATION,
+            put(0, 8192),
+            "beyond its levels",
+        ),
+        ("rotation-b", "The second rotation code is 4294967295.", ROTATION, put(1, large), "beyond its levels"),
+        (
+            "rotation-r",
+            "The third rotation code is far too large.",
+            ROTATION,
+            put(2, 8192),
+            "beyond its levels",
+        ),
     )
     for name, sentence, kind, change, about in wrong:
         yield fault(f"value-{name}", sentence, CORRUPT, about, lambda k=kind, c=change: revalued({k: c}))

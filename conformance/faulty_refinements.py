@@ -52,7 +52,7 @@ def refinement_cases() -> Iterator[Case]:
         ("zero", "No refinements in REFINEMENTS.", b"\0" + tables, number_of),
         ("four", "Four refinements.", b"\4" + first * 4 + tables, number_of),
         ("255", "255 refinements.", b"\xff" + first * 255 + tables, number_of),
-        ("short", "REFINEMENTS ends within its second refinement.", raw[: 2 * SIZE], number_of),
+        ("short", "REFINEMENTS ends within its second refinement.", raw[: 2 * SIZE], "truncated"),
         ("table-less", "A table less than there must be.", raw[:-1], "tables"),
         ("table-more", "A table more than there must be.", raw + b"\0", "tables"),
         ("prior", "An energy_prior is not the one that was coded with.", raw[:1] + b"\xff" * 64 + raw[65:], ""),
@@ -89,9 +89,9 @@ def corrections_cases(kind: StreamKind, own: str) -> Iterator[Case]:
         yield fault(f"{own.lower()}-position-{axis}", sentence, CORRUPT, "leaves its cell", build)
     for plane, name in enumerate("abr"):
         for side, by in (("above", 1 << 20), ("below", -(1 << 20))):
-            sentence = f"{own} takes a rotation code {name} {side} its levels."
+            sentence = f"{own} takes a rotation code {name} {side} the levels there are."
             build = partial(recode, kind, to("rotations", plane, by))
-            yield fault(f"{own.lower()}-rotation-{name}-{side}", sentence, CORRUPT, "above its levels", build)
+            yield fault(f"{own.lower()}-rotation-{name}-{side}", sentence, CORRUPT, "beyond its levels", build)
 
 
 def coder(kind: StreamKind, value: int) -> bytes:

@@ -77,7 +77,7 @@ class EncodeConfig:
     ``offsets`` shift bits from one attribute to another, native branch only.
 
     ``progressive``: the file begins with the whole scene in coarse steps and refines it, a few per cent larger in all;
-    native branch only.
+    native branch only. ``refinements``: how often, 1..3; None: as often as leaves something to see before.
 
     ``strict``: a splat that cannot be coded is an error instead of being left out. ``threads`` None means all
     cores. Raises BadInputError for a value out of range.
@@ -87,6 +87,7 @@ class EncodeConfig:
     preset: str = "default"
     lossless: bool = False
     progressive: bool = False
+    refinements: int | None = None
     strict: bool = False
     threads: int | None = None
     offsets: StepOffsets = StepOffsets()
@@ -97,7 +98,9 @@ class EncodeConfig:
         if self.preset not in PRESETS:
             raise BadInputError("unknown preset", field="preset", found=self.preset, allowed=PRESETS)
         if self.progressive and self.lossless:
-            raise BadInputError("a lossless file keeps its splats in order", field="progressive", found=True)
+            raise BadInputError("a lossless file has no coarse steps to refine", field="progressive", found=True)
+        if self.refinements is not None and not 1 <= self.refinements <= 3:
+            raise BadInputError("out of range", field="refinements", found=self.refinements, allowed="1..3")
         if self.threads is not None and self.threads < 1:
             raise BadInputError("out of range", field="threads", found=self.threads, allowed=">= 1")
 

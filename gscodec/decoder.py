@@ -48,10 +48,11 @@ def decode(
 ) -> GaussianCloud:
     """The cloud in a .gsb file given as bytes, path or Source.
 
-    ``tiles``: only these, in this order; ``box`` ((x, y, z), (X, Y, Z)): only the splats whose positions lie in
-    it; ``sh_degree``: SH of this degree at most, as near to the colours that are seen as it gets, from so many layers
-    of components; ``layers``: the first layers of the file only, 0..; colours are in layers 1.. of SH degree 1.., what
-    a progressive file refines in those above. With any of them, only the bytes concerned are read.
+    ``tiles``: only these, in this order; ``box`` ((x, y, z), (X, Y, Z)): only the splats whose positions lie in it;
+    ``sh_degree``: SH of this degree at most, as near to the colours that are seen as it gets, from so many layers of
+    components, of a progressive file from all; ``layers``: only up to this layer of the file, from 0: colours are in
+    layers 1.. of SH degree 1.., what a progressive file refines in those above. With any of them, only the bytes
+    concerned are read.
     ``max_bytes``: use only so many bytes from the start of the file, which may have been cut behind them. Tiles
     whose streams of layer 0 are not all there are left out; layers that are not there add nothing to the colours.
     ``ignore_checksums`` is for fuzzing alone.
@@ -90,7 +91,9 @@ def _joined(pattern: GaussianCloud, parts: Iterable[GaussianCloud], count: int |
 
 
 class Decoder:
-    """An opened .gsb file, its head and the streams of the whole file read: ``header``, ``records`` of the tiles.
+    """An opened .gsb file, its head and the streams of the whole file read.
+
+    ``header``; ``records`` of the tiles; ``last_layer`` of the file, from 0.
 
     Decodes tile by tile, so that a caller need not hold the scene. Arguments and errors as ``decode`` has them.
     """
@@ -116,7 +119,7 @@ class Decoder:
             StreamKind(entry.kind): container.read(entry.kind) for entry in of_file if entry.kind not in FRONT_DOOR
         }
         self._shared = self._branch.parse_shared(streams, self.header)
-        self._highest = self._branch.highest_layer(self._shared)
+        self.last_layer = self._branch.highest_layer(self._shared)
         self._digests = _read_digests(container, len(self.records))
         self._reductions: dict[tuple[int, int], Any] = {}  # of what all tiles need, by layers and degree
 
@@ -129,7 +132,7 @@ class Decoder:
     ) -> Selection:
         """What of the file to decode. Raises BadInputError."""
         asked = Asked(tiles, box, sh_degree, layers)
-        return select(self.container, self.records, self._layers, self._highest, asked)
+        return select(self.container, self.records, self._layers, self.last_layer, asked)
 
     def splat_count(self, selection: Selection) -> int:
         """Splats in the tiles of a selection, those outside of its box counted."""
@@ -143,7 +146,7 @@ class Decoder:
 
     def pattern(self, selection: Selection) -> GaussianCloud:
         """A cloud of no splats with degree, meta and extras as ``decode_tiles`` gives them."""
-        pattern: GaussianCloud = self._branch.empty(self._reduced(self._highest, selection))
+        pattern: GaussianCloud = self._branch.empty(self._reduced(self.last_layer, selection))
         return pattern
 
     def decode_tiles(
@@ -175,7 +178,7 @@ class Decoder:
             self.container.verify_unread()
 
     def _complete(self, layers: int, selection: Selection) -> bool:
-        return layers == self._highest and selection.sh_degree == self.header.sh_degree
+        return layers == self.last_layer and selection.sh_degree == self.header.sh_degree
 
     def _reduced(self, layers: int, selection: Selection) -> Any:
         """What all tiles need, to decode so many layers to the degree of a selection."""
@@ -193,7 +196,7 @@ class Decoder:
         expected = self._digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)]
         if self._complete(layers, selection) and not self._ignore_checksums and digest(tile) != expected:
             raise CorruptStreamError("decoded arrays differ from the encoder's", field=f"digest of tile {number}")
-        if layers == self._highest or self._highest == self.header.sh_degree:  # refinements move splats
+        if layers == self.last_layer or self.last_layer == self.header.sh_degree:  # refinements move splats
             _check_box(tile, record, number)
         return tile
 

@@ -99,7 +99,7 @@ def test_info_says_where_layers_end(tiled: Path, capsys: pytest.CaptureFixture[s
     assert info["layer_ends"][-1] == info["file_bytes"]
     assert (np.diff(ends, axis=1) > 0).all()
     shown = text_of(capsys, "gsinfo", tiled)
-    assert f"all tiles, colour layer 0  {info['layer_ends'][0]:,} bytes" in shown
+    assert f"all tiles, layer 0, colours  {info['layer_ends'][0]:,} bytes" in shown
     assert f"{ends[0, 0]:,} bytes" in next(line for line in shown.splitlines() if "first tile" in line)
 
 
@@ -111,7 +111,7 @@ def test_progressive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert len(info["layer_ends"]) == 4
     assert info["layer_ends"][-1] == info["file_bytes"]
     shown = text_of(capsys, "gsinfo", packed)
-    assert f"all tiles, refinement 2    {info['layer_ends'][3]:,} bytes" in shown
+    assert f"all tiles, layer 3, refinement 2  {info['layer_ends'][3]:,} bytes" in shown
     out = tmp_path / "b.ply"
     for layers, verified in ((0, 0), (1, 0), (2, 0), (3, 1)):
         data = run_json(capsys, "gsdec", packed, "-o", out, "-f", "--layers", layers)

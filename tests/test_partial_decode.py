@@ -237,11 +237,6 @@ def test_nothing_in_the_file() -> None:
         gscodec.decode(empty, max_bytes=len(empty) - 1)
 
 
-def test_progressive_lossless_is_refused() -> None:
-    with pytest.raises(BadInputError, match="progressive"):
-        EncodeConfig(lossless=True, progressive=True)
-
-
 # Tile by tile
 
 

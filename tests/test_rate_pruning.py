@@ -113,3 +113,17 @@ def test_some_tiles_stand_for_a_large_cloud(monkeypatch: pytest.MonkeyPatch) -> 
         assert sampled.size == pytest.approx(whole.size, rel=0.25)
         assert len(sampled.degree_bytes) == degree
         assert sampled.errors is None
+
+
+def test_trials_of_progressive_files_are_alike() -> None:
+    """As many refinements in all, so that sizes do not jump; and what a lower SH degree saves is not AC alone."""
+    cloud = random_cloud(1500, 2, 4)
+    codec = CloudCodec(cloud, EncodeConfig(progressive=True))
+    plain = CloudCodec(cloud, EncodeConfig()).encode(Choice(0.0, 2, 45.0))[0]
+    for quality in (45.0, 70.0):
+        trial, made = codec.encode(Choice(0.0, 2, quality))
+        assert "REFINE1" in made.report.stream_bytes
+        assert "REFINE2" not in made.report.stream_bytes
+        shares = np.array(trial.degree_bytes) / trial.size
+        assert shares == pytest.approx(np.array(plain.degree_bytes) / plain.size, abs=1e-3)
+    assert len(codec.encode(Choice(0.0, 1, 60.0))[0].degree_bytes) == 1

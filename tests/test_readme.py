@@ -92,7 +92,7 @@ def test_what_has_not_been_measured_is_left_out(tmp_path: Path) -> None:
         if path.stem not in ("targets", "progressive"):
             shutil.copy(path, tmp_path)
     bare = section(tmp_path)
-    for word in ("Targets of size", "Pruning, by", "in progressive order"):
+    for word in ("Targets of size", "Pruning, by", "of a progressive one"):
         assert word not in bare
     write_pruning(tmp_path, [row | {"host": {"cpu": "Another", "cores": 9}} for row in curves()])
     pruned = section(tmp_path)

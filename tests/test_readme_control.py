@@ -105,14 +105,14 @@ def test_the_first_part_of_a_file() -> None:
     cuts = [cut(0.25, None, 22.03, 28.71), cut(0.375, 1.0, 2.0, 3.0), cut(0.5, 12.52, 28.35, 37.57)]
     scene = {"scene": "yard", "overhead_percent_at_equal_psnr": 3.26, "cuts": cuts}
     assert progressive_table([scene]) == [
-        "PSNR of the first part of a file in normal order, in progressive order, and of a file encoded to that size:",
+        "PSNR of the first part of a normal file, of a progressive one, and of a whole file encoded to that size:",
         "",
         "| first part | yard |",
         "|---|---|",
         "| 25 % | –, 22.0, 28.7 dB |",
         "| 50 % | 12.5, 28.4, 37.6 dB |",
         "| 75 % | – |",
-        "| bytes that the order costs at equal PSNR | +3.3 % |",
+        "| bytes that being progressive costs at equal PSNR | +3.3 % |",
         "",
     ]
     assert progressive_table([]) == []

@@ -13,7 +13,7 @@ from test_native import grid_cloud, nearest
 from bitstream_spec.layout import NATIVE_REFINEMENT, StreamKind
 from conformance.assembly import Parts
 from conformance.faulty_refinements import base, put, recode, unpacked
-from gscodec import EncodeConfig, decode, encode
+from gscodec import DecodeLimits, EncodeConfig, decode, encode
 from gscodec.bitstream.container import Container
 from gscodec.bitstream.source import BytesSource
 from gscodec.branches.native import decode as native
@@ -25,7 +25,7 @@ from gscodec.decoder import Decoder
 from gscodec.entropy.planes import PlaneReader, PlaneWriter
 from gscodec.entropy.tables import FrequencyTables, normalise
 from gscodec.entropy.tokens import unzigzag
-from gscodec.errors import BadInputError
+from gscodec.errors import BadInputError, LimitExceededError
 from gscodec.selection import layer_ends
 from gscodec.transform.colour import to_opponent
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
@@ -35,9 +35,7 @@ from gscodec.transform.rotation import sorted_axes
 
 
 def progressive(cloud: GaussianCloud, refinements: int, quality: float = 75.0) -> bytes:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gscodec.branches.native.encode.refinement_count", lambda _: refinements)
-        return encode(cloud, EncodeConfig(quality=quality, progressive=True))
+    return encode(cloud, EncodeConfig(quality=quality, progressive=True, refinements=refinements))
 
 
 def shared_of(data: bytes) -> native.Shared:
@@ -47,7 +45,7 @@ def shared_of(data: bytes) -> native.Shared:
 
 def ends_of(data: bytes) -> tuple[int, ...]:
     decoder = Decoder(BytesSource(data))
-    return layer_ends(decoder.container, decoder._layers, decoder._highest)[0]
+    return layer_ends(decoder.container, decoder._layers, decoder.last_layer)[0]
 
 
 @pytest.mark.parametrize(("quality", "count"), [(1.0, 1), (26.0, 1), (50.0, 1), (51.0, 2), (75.0, 2), (100.0, 2)])
@@ -149,7 +147,7 @@ def test_tiles_may_be_refined_each_as_far_as_they_are_there() -> None:
         patch.setattr("gscodec.branches.native.tiling.TILE_SPLATS", 100)
         data = progressive(random_cloud(200, 1, 4), 1)
     decoder = Decoder(BytesSource(data))
-    ends = layer_ends(decoder.container, decoder._layers, decoder._highest)[1]
+    ends = layer_ends(decoder.container, decoder._layers, decoder.last_layer)[1]
     half = decode(data, max_bytes=ends[0][2])
     assert_same_arrays(half.select(slice(0, 100)), decode(data, tiles=[0]))
     assert_same_arrays(half.select(slice(100, 200)), decode(data, tiles=[1], layers=1))
@@ -247,3 +245,26 @@ def test_refinements_beyond_the_number_are_skipped() -> None:
     streams = {e.kind for e in decoder.container.entries}
     assert streams >= {StreamKind.REFINE1, StreamKind.REFINE2}
     assert decoder.select().layers == {0: 2}
+
+
+def test_refinements_ask_for_no_memory_of_their_own() -> None:
+    cloud = random_cloud(1000, 3, 6)
+    plain, refined = encode(cloud), progressive(cloud, 2)
+    floats = cloud.nbytes
+    enough = DecodeLimits(max_memory=floats + 2 * len(refined))
+    assert len(decode(plain, limits=enough)) == len(decode(refined, limits=enough)) == 1000
+    for data in (plain, refined):
+        with pytest.raises(LimitExceededError):
+            decode(data, limits=DecodeLimits(max_memory=floats - 1))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_as_many_as_asked(count: int) -> None:
+    data = encode(random_cloud(50, 1, 7), EncodeConfig(progressive=True, refinements=count))
+    assert Decoder(BytesSource(data)).last_layer == 1 + count
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_not_as_many_as_there_cannot_be(count: int) -> None:
+    with pytest.raises(BadInputError, match="refinements"):
+        EncodeConfig(progressive=True, refinements=count)

@@ -1,4 +1,4 @@
-"""What the first part of a file shows: in the normal order, in progressive order, and a file of that size beside them.
+"""What the first part of a file shows: of a normal, of a progressive one, and a whole file of that size beside them.
 
     python -m gscodec_tools.bench_progressive SCENE... [--json results/progressive.json]
 

@@ -1,4 +1,4 @@
-"""Targets, progressive order and larger scenes as short Markdown tables, for the README, from the JSON of benches."""
+"""Targets, progressive files and larger scenes as short Markdown tables, for the README, from the JSON of benches."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def progressive_table(scenes: Sequence[Tree]) -> list[str]:
     if not scenes:
         return []
     lines = [
-        "PSNR of the first part of a file in normal order, in progressive order, and of a file encoded to that size:",
+        "PSNR of the first part of a normal file, of a progressive one, and of a whole file encoded to that size:",
         "",
         f"| first part | {' | '.join(scene['scene'] for scene in scenes)} |",
         "|---" * (len(scenes) + 1) + "|",
@@ -124,7 +124,7 @@ def progressive_table(scenes: Sequence[Tree]) -> list[str]:
     for share in PROGRESSIVE_SHARES:
         lines.append(f"| {100 * share:g} % | {' | '.join(_cut_cell(scene, share) for scene in scenes)} |")
     costs = " | ".join(f"{scene['overhead_percent_at_equal_psnr']:+.1f} %" for scene in scenes)
-    return [*lines, f"| bytes that the order costs at equal PSNR | {costs} |", ""]
+    return [*lines, f"| bytes that being progressive costs at equal PSNR | {costs} |", ""]
 
 
 def _cut_cell(scene: Tree, share: float) -> str:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable
 from itertools import accumulate
 
-from bitstream_spec.layout import HEADER, HEADER_CRC_BYTES, MAGIC, PREFIX, TOC_ENTRY, VERSION, Coder
+from bitstream_spec.layout import HEADER, HEADER_CRC_BYTES, MAGIC, PREFIX, TOC_ENTRY, VERSION, Coder, StreamKind
 from gscodec.bitstream.entries import (
     Header,
     Stream,
@@ -46,8 +46,7 @@ def container_chunks(header: Header, streams: Iterable[Stream]) -> list[bytes]:
     """The file as a list of byte strings to write one after the other: the head, then each payload, uncopied.
 
     Streams may come in any order; those of a lower layer are placed first. BadInputError for what no reader
-    would accept: two streams of one
-    (tile, kind), a tile that is not there, a value out of range.
+    would accept: two streams of one (tile, kind), a tile that is not there, a value out of range.
     """
     ordered = sorted(streams, key=lambda stream: sort_key(stream.tile, stream.kind))
     fault = stream_fault(header, ordered)
@@ -254,9 +253,13 @@ def _check_counts(header: Header, stream_count: int, header_bytes: int, limits: 
         raise _exceeded("bytes of the decoded arrays", header.decoded_bytes, "max_memory", limits.max_memory)
 
 
+_CORRECTIONS = (StreamKind.REFINE1, StreamKind.REFINE2, StreamKind.REFINE3)
+
+
 def _check_memory(entries: Iterable[TocEntry], limits: DecodeLimits) -> None:
-    # Skipped streams are never held in memory, so they do not count.
-    total = sum(max(entry.length, entry.raw_length) for entry in entries if entry.known)
+    # Skipped streams are never held in memory, so they do not count; refinements correct arrays that others yield.
+    known = [entry for entry in entries if entry.known]
+    total = sum(max(entry.length, 0 if entry.kind in _CORRECTIONS else entry.raw_length) for entry in known)
     if total > limits.max_memory:
         raise _exceeded("bytes of all unpacked streams", total, "max_memory", limits.max_memory)
 

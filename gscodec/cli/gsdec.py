@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         choices=range(5),
         metavar="D",
-        help="SH of degree D at most, 0..4, as near to the colours as it gets, from D layers of the file",
+        help="SH of degree D at most, 0..4, as near to the colours as it gets, from D layers of the file, of all "
+        "where there are refinements",
     )
     parser.add_argument(
         "--layers",
@@ -126,6 +127,7 @@ def _work(args: argparse.Namespace) -> Summary:
             "by_layers": {number: layers[number] for number in sorted(layers)},
             "verified": decoder.verified(selection),
         },
+        "last_layer": decoder.last_layer,
         "bytes_read": source.bytes_read,
         "file_bytes": decoder.container.file_bytes,
         "digests": "ignored" if args.ignore_checksums else "verified",
@@ -149,7 +151,7 @@ def _lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         missing = tiles["asked"] - tiles["decoded"]
         lie = "tile lies" if missing == 1 else "tiles lie"
         lines.append(("", f"{missing:,} {lie} behind the bytes used"))
-    if len(tiles["by_layers"]) > 1:
+    if set(tiles["by_layers"]) - {data["last_layer"]}:
         known = (f"{layers} in {number:,}" for layers, number in tiles["by_layers"].items())
         lines.append(("", f"tiles by their last layer: {', '.join(known)}"))
     return [
@@ -168,7 +170,7 @@ def _verified(data: Mapping[str, Any]) -> str:
     if tiles["verified"] == tiles["decoded"]:
         return "checksums of all bytes read; SHA-256 digest of each decoded tile equals the encoder's"
     compared = f"SHA-256 digests of {tiles['verified']:,} of {tiles['decoded']:,} decoded tiles"
-    return f"checksums of all bytes read; {compared}: the others lack layers"
+    return f"checksums of all bytes read; {compared}: the others lack layers, or SH degrees"
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def _layer_lines(info: FileInfo) -> list[tuple[str, str]]:
 
 def _layer_name(info: FileInfo, layer: int) -> str:
     colours = info.header.sh_degree
-    return f"colour layer {layer}" if layer <= colours else f"refinement {layer - colours}"
+    return f"layer {layer}, " + ("colours" if layer <= colours else f"refinement {layer - colours}")
 
 
 def _tile_lines(args: argparse.Namespace, info: FileInfo) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from gscodec.branches.native.settings import refinement_count
 from gscodec.branches.native.tiling import cut
 from gscodec.cloud import GaussianCloud
 from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
@@ -60,6 +61,8 @@ class CloudCodec:
         self._cloud, self._config, self._progress = cloud, config, progress
         self._reference, self._scores, self._visibility = reference, scores, visibility
         self.splats, self.degree = len(cloud), cloud.sh_degree
+        self._refinements: int | None = None
+        self._shares: tuple[float, ...] = ()
         self.losses: Losses | None = None
         if reference is not None:
             self.losses = Losses(self._loss, range(cloud.sh_degree, -1, -1), prunes=scores is not None)
@@ -67,16 +70,16 @@ class CloudCodec:
     def encode(self, choice: Choice) -> tuple[Trial, EncodedFile]:
         """As ``control.Codec``."""
         kept = self._kept(choice.fraction)
-        cloud = self._part(kept, choice.degree)
-        config = replace(self._config, quality=choice.quality)
-        chunks, report = encode_chunks(cloud, config, self._progress, self._seen(kept))
+        cloud, config, seen = self._part(kept, choice.degree), self._settings(choice.quality), self._seen(kept)
+        chunks, report = encode_chunks(cloud, config, self._progress, seen)
         errors = losses = None
         if self._reference is not None and self.losses is not None:
             self._progress("judging", 0.0)
             errors = squared_errors(self._reference.view_psnrs(decode(b"".join(chunks), threads=config.threads)))
             losses = self.losses.at(choice.fraction, choice.degree)
         removed = self.splats - len(cloud)
-        trial = Trial(choice, report.bytes, _degree_bytes(report, choice.degree), errors, losses)
+        sizes = self._degree_bytes(report, cloud, config, seen)
+        trial = Trial(choice, report.bytes, sizes, errors, losses)
         return trial, EncodedFile(chunks, report, removed)
 
     def sample(self, choice: Choice) -> Trial | None:
@@ -88,10 +91,10 @@ class CloudCodec:
         if not part.any():
             return None
         cloud = self._cloud.select(part).at_sh_degree(choice.degree)
-        config = replace(self._config, quality=choice.quality)
-        _, report = encode_chunks(cloud, config, self._progress, self._seen(part))
+        config, seen = self._settings(choice.quality), self._seen(part)
+        _, report = encode_chunks(cloud, config, self._progress, seen)
         times = (self.splats if kept is None else np.count_nonzero(kept)) / len(cloud)
-        sizes = tuple(round(times * size) for size in _degree_bytes(report, choice.degree))
+        sizes = tuple(round(times * size) for size in self._degree_bytes(report, cloud, config, seen))
         return Trial(choice, round(times * report.bytes), sizes)
 
     @cached_property
@@ -103,6 +106,24 @@ class CloudCodec:
         for number in chosen.tolist():
             sampled[tiles[number]] = True
         return sampled
+
+    def _settings(self, quality: float) -> EncodeConfig:
+        """As many refinements for all trials as for the first: with another number, sizes would jump."""
+        if self._refinements is None:
+            self._refinements = self._config.refinements or refinement_count(quality)
+        return replace(self._config, quality=quality, refinements=self._refinements)
+
+    def _degree_bytes(
+        self, report: EncodeReport, cloud: GaussianCloud, config: EncodeConfig, seen: Visibility | None
+    ) -> tuple[int, ...]:
+        """Of each SH degree from 1 on. Refinements are of all at once: a plain file tells their parts, once."""
+        kinds = [f"AC{degree}" for degree in range(1, cloud.sh_degree + 1)]
+        if not config.progressive:
+            return tuple(report.stream_bytes.get(kind, 0) for kind in kinds)
+        if len(self._shares) < len(kinds):
+            plain = encode_chunks(cloud, replace(config, progressive=False), self._progress, seen)[1]
+            self._shares = tuple(plain.stream_bytes.get(kind, 0) / plain.bytes for kind in kinds)
+        return tuple(round(share * report.bytes) for share in self._shares[: len(kinds)])
 
     def _seen(self, kept: BOOL | None) -> Visibility | None:
         if self._visibility is None or kept is None:
@@ -124,8 +145,3 @@ class CloudCodec:
     def _part(self, kept: BOOL | None, degree: int) -> GaussianCloud:
         cloud = self._cloud if kept is None else compensated(self._cloud, kept)
         return cloud.at_sh_degree(degree)
-
-
-def _degree_bytes(report: EncodeReport, sh_degree: int) -> tuple[int, ...]:
-    """Of each SH degree from 1 on."""
-    return tuple(report.stream_bytes.get(f"AC{degree}", 0) for degree in range(1, sh_degree + 1))

@@ -1,9 +1,8 @@
 """Hard targets: the file of a given size with the least error, or of a given quality with the fewest bytes.
 
 Each trial encodes the cloud with the choice that the model finds best, and the model learns from it; of a large cloud,
-samples are encoded first. Once the share to
-prune and the SH degree are settled, only quality moves, of which size and error are smooth functions. What is returned
-is always one of the trials.
+samples are encoded first. Once the share to prune and the SH degree are settled, only quality moves, of which size and
+error are smooth functions. What is returned is always one of the trials.
 """
 
 from __future__ import annotations
@@ -143,7 +142,7 @@ class _Search(Generic[File]):
         return self._between(self._smallest() if self._by_size() else self._largest())
 
     def _is_new(self, choice: Choice) -> bool:
-        """Whether no trial has removed as much."""
+        """Whether no trial has removed as many splats and SH degrees."""
         return all(replace(trial.choice, quality=choice.quality) != choice for trial in self._trials)
 
     def _by_size(self) -> bool:

@@ -71,7 +71,7 @@ def encode_tiles(
     )
     zone = viewing_zone(positions, log_scales)
     classes = classify(zone, positions, log_scales, opacity_logits, visibility, pool)
-    refinements = refinement_count(config.quality) if config.progressive else 0
+    refinements = (config.refinements or refinement_count(config.quality)) if config.progressive else 0
     values = base_steps(config.quality, zone, config.offsets, refinements)
 
     def rows(index: I64) -> I64:
@@ -87,7 +87,7 @@ def encode_tiles(
         return colours, params, tuple(_finer(params, number, sample, weights) for number in range(1, refinements + 1))
 
     shared = pool.submit(fitted)
-    tiles = cut(positions, classes.places, values["cell_size"])
+    tiles = cut(positions, classes.places, values["cell_size"])  # meanwhile
     del positions, log_scales, opacity_logits
     colours, params, finer = shared.result()
 
@@ -183,7 +183,7 @@ def _counted(drafts: list[TileStreams], kinds: Sequence[StreamKind], table_count
 
 def _fit(values: dict[str, Any], sample: GaussianCloud, weights: U8, places: I32) -> Params:
     """Params with predictors fitted on a sample of the splats and its classes."""
-    values |= {"middle_predictor": (0,) * 5, "long_predictor": (0,) * 6, "energy_prior": (0,) * WEIGHT_CLASSES}
+    values = values | {"middle_predictor": (0,) * 5, "long_predictor": (0,) * 6, "energy_prior": (0,) * WEIGHT_CLASSES}
     values["profile"] = (0,) * PROFILE
     params = Params(values)
     if len(sample) == 0:

@@ -36,6 +36,7 @@ U16 = npt.NDArray[np.uint16]
 
 KINDS = (StreamKind.REFINE1, StreamKind.REFINE2, StreamKind.REFINE3)
 FACTOR = 3  # of a step over that of the next refinement
+EXPECTED = tuple(field.name for field in NATIVE_REFINEMENT.fields)
 FACTOR_LOG = 103872  # log2(3) in 1/65536 octave
 
 # Contexts of a refinement. Opacity and ratio: by weight class and steps so far from the end of the range; scales and
@@ -70,9 +71,13 @@ class Refinements:
         """Inverse of ``pack``; ``base``: parameters of the coarse values. Raises CorruptStreamError."""
         count = payload[0] if payload else 0
         size = NATIVE_REFINEMENT.size
-        if not 1 <= count <= len(KINDS) or len(payload) < 1 + count * size:
+        if not 1 <= count <= len(KINDS):
             raise CorruptStreamError(
                 "wrong number of refinements", field="REFINEMENTS", found=count, allowed=f"1..{len(KINDS)}"
+            )
+        if len(payload) < 1 + count * size:
+            raise CorruptStreamError(
+                "truncated", field="REFINEMENTS", found=len(payload), allowed=f">= {1 + count * size}"
             )
         fields = [NATIVE_REFINEMENT.unpack(payload[1 + i * size : 1 + (i + 1) * size]) for i in range(count)]
         params = tuple(params_of(base, number, own) for number, own in enumerate(fields, start=1))
@@ -80,8 +85,8 @@ class Refinements:
 
     def pack(self) -> bytes:
         """The REFINEMENTS payload before compression."""
-        names = ("energy_prior", "profile")
-        fields = b"".join(NATIVE_REFINEMENT.pack({name: own.values[name] for name in names}) for own in self.params)
+        own = [{name: params.values[name] for name in EXPECTED} for params in self.params]
+        fields = b"".join(map(NATIVE_REFINEMENT.pack, own))
         return bytes([len(self.params)]) + fields + pack(self.tables.freqs)
 
 
@@ -92,7 +97,7 @@ def params_of(base: Params, number: int, expected: Mapping[str, Any]) -> Params:
     def finer(step: int) -> int:
         return max(step // divisor, 1)
 
-    values = dict(base.values) | {name: expected[name] for name in ("energy_prior", "profile")}
+    values = dict(base.values) | {name: expected[name] for name in EXPECTED}
     for name in ("scale_step", "ratio_step", "opacity_step", "dc_step"):
         values[name] = finer(values[name])
     values["ac_step"] = tuple(map(finer, values["ac_step"]))
@@ -154,11 +159,13 @@ def refine(
     weights = placement.weights
     classes = weights.astype(np.uint16)
     values.refined += 1
+    stream = KINDS[values.refined - 1].name
     for axis in range(3):
         coarse = values.offsets[:, axis] * FACTOR
         moved = corrections.plane("offsets", axis, coarse, 1, POSITION)
         if np.any(np.abs(moved) > 1):
-            raise CorruptStreamError("a position leaves its cell", field="REFINE", allowed="-1..1")
+            found = int(moved[np.argmax(np.abs(moved))])
+            raise CorruptStreamError("a position leaves its cell", field=stream, found=found, allowed="-1..1")
         values.offsets[:, axis] = coarse + moved
 
     steps = after.opacity_steps[weights]
@@ -232,4 +239,4 @@ def _refine_rotations(values: TileValues, placement: Placement, after: Params, c
         contexts = np.asarray(first + np.minimum(parts[number], PARTS) - 1, np.uint16)
         codes[plane] = expected + corrections.plane("rotations", plane, expected, 1, contexts)
     values.rotations = Rotations(codes, old.needle, (old.levels[0] * parts[0], old.levels[1] * parts[1]))
-    values.rotations.check("REFINE")
+    values.rotations.check(KINDS[values.refined - 1].name)

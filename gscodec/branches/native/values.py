@@ -37,7 +37,8 @@ class Rotations:
         if bad.any():
             first = int(np.argmax(bad))
             found = tuple(self.codes[:, first].tolist())
-            raise CorruptStreamError("code above its levels", field=f"{stream}[{first}]", found=found)
+            allowed = f"0.. below {int(direction[first])}, {int(direction[first])}, {int(roll[first])}"
+            raise CorruptStreamError("code beyond its levels", field=f"{stream}[{first}]", found=found, allowed=allowed)
 
 
 def levels_of(params: Params, placement: Placement, scale_logs: I64, needle: U8) -> tuple[U8, U8]:
