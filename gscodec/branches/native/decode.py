@@ -51,7 +51,7 @@ from gscodec.branches.native.syntax import (
     weight_contexts,
     weight_heights,
 )
-from gscodec.branches.native.values import Rotations, TileValues, levels_of
+from gscodec.branches.native.values import Rotations, TileValues, levels_of, sorted_logs
 from gscodec.cloud import SH_REST_COUNTS, CloudMeta, GaussianCloud, empty_cloud
 from gscodec.entropy.bytes import decompress
 from gscodec.entropy.planes import PlaneReader
@@ -64,7 +64,7 @@ from gscodec.transform.neighbours import put_ranked, ranked_zeros
 from gscodec.transform.octree import POPULATION, cell_centres, split_nodes
 from gscodec.transform.opacity import decode_opacity
 from gscodec.transform.rotation import LEVELS, needles
-from gscodec.transform.scales import decode_log, decode_ratio, predict, short_logs
+from gscodec.transform.scales import decode_log, decode_ratio, predict
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -179,7 +179,7 @@ def decode_tile(streams: Mapping[StreamKind, Stream], shared: Shared, count: int
     placement = decode_geometry(payloads[StreamKind.GEOMETRY], shared, count)
     opacity = decode_opacities(payloads[StreamKind.OPACITY], shared, placement)
     long, middle, ratio = decode_scales(payloads[StreamKind.SCALE], shared, placement, opacity)
-    scale_logs = np.ascontiguousarray(np.stack([long, middle, short_logs(ratio, middle)], axis=1))
+    scale_logs = sorted_logs(long, middle, ratio)
     rotations = decode_rotations(payloads[StreamKind.ROTATION], shared, placement, scale_logs)
     colours = decode_base_colours(payloads[StreamKind.DC], shared, placement)
     others = np.empty((3 * SH_REST_COUNTS[shared.layers], count), np.int64)

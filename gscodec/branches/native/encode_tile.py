@@ -46,7 +46,7 @@ from gscodec.branches.native.syntax import (
     weight_heights,
 )
 from gscodec.branches.native.tiling import tile_exponent
-from gscodec.branches.native.values import Rotations, TileValues, levels_of
+from gscodec.branches.native.values import Rotations, TileValues, levels_of, sorted_logs
 from gscodec.cloud import SH_REST_COUNTS, GaussianCloud
 from gscodec.entropy.planes import PlaneWriter
 from gscodec.entropy.tokens import zigzag
@@ -57,7 +57,7 @@ from gscodec.transform.neighbours import put_ranked, ranked_zeros
 from gscodec.transform.octree import cell_centres, cells_of, level_occupancy, morton_codes
 from gscodec.transform.opacity import decode_opacity, log_opacities, quantise_opacity
 from gscodec.transform.rotation import LEVELS, needles, quantise_rotation, sorted_axes
-from gscodec.transform.scales import decode_log, decode_ratio, predict, quantise_ratio, ratios, short_logs
+from gscodec.transform.scales import decode_log, decode_ratio, predict, quantise_ratio, ratios
 from gscodec.transform.steps import quantise
 
 F32 = npt.NDArray[np.float32]
@@ -139,7 +139,7 @@ class TileEncoder:
         self._geometry(writers[StreamKind.GEOMETRY])
         opacity = self._opacities(writers[StreamKind.OPACITY])
         long, middle, ratio = self._scales(writers[StreamKind.SCALE], opacity)
-        scale_logs = np.ascontiguousarray(np.stack([long, middle, short_logs(ratio, middle)], axis=1))
+        scale_logs = sorted_logs(long, middle, ratio)
         rotations = self._rotations(writers[StreamKind.ROTATION], scale_logs)
         colours = self._base_colours(writers[StreamKind.DC])
         others = wanted = np.zeros((0, len(self.weights)), np.int64)
@@ -266,7 +266,7 @@ class TileEncoder:
         others: I64,
     ) -> None:
         before = self.params
-        for kind, after in zip(KINDS, self.finer, strict=False):
+        for kind, after in zip(KINDS[: len(self.finer)], self.finer, strict=True):
             writers[kind] = PlaneWriter(TABLE_COUNT)
             refine(values, self.placement, alike, before, after, _Writing(self, writers[kind], values, others, after))
             before = after

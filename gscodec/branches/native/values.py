@@ -49,6 +49,11 @@ def levels_of(params: Params, placement: Placement, scale_logs: I64, needle: U8)
     return found
 
 
+def sorted_logs(long: I64, middle: I64, ratio: I64) -> I64:
+    """Log scales int64[n,3], long to short, from the two longer ones and the shortest over the middle one."""
+    return np.ascontiguousarray(np.stack([long, middle, short_logs(ratio, middle)], axis=1))
+
+
 @dataclass(eq=False)
 class TileValues:
     """Of n splats in coding order; logs in 1/65536 octave.
@@ -72,15 +77,15 @@ class TileValues:
     @property
     def scale_logs(self) -> I64:
         """Log scales int64[n,3], long to short."""
-        short = short_logs(self.ratio, self.middle)
-        return np.ascontiguousarray(np.stack([self.long, self.middle, short], axis=1))
+        return sorted_logs(self.long, self.middle, self.ratio)
 
     def fill(self, cloud: GaussianCloud, placement: Placement, bases: Bases, factors: F64) -> None:
         """The arrays of a cloud of n splats."""
-        cloud.positions[:] = placement.positions
+        positions = placement.positions
         if self.refined:
             thirds = placement.sizes / float(3**self.refined)
-            cloud.positions[:] = as_float32(placement.centres + self.offsets * thirds[:, None])
+            positions = as_float32(placement.centres + self.offsets * thirds[:, None])
+        cloud.positions[:] = positions
         cloud.opacity_logits[:] = opacity_logits(self.opacity)
         cloud.log_scales[:] = self.scale_logs.astype(np.float64) * LN2_PER_UNIT
         turns = self.rotations
