@@ -119,9 +119,8 @@ class _Search(Generic[File]):
 
     def _sample(self, choice: Choice) -> bool:
         """Learn from a sample; False if there is one of about this choice already, or none to be had."""
-        like = (replace(choice, quality=known.quality) == known for known in self._sampled)
-        near = (abs(choice.quality - known.quality) < NEAR for known in self._sampled)
-        if any(alike and close for alike, close in zip(like, near, strict=True)):
+        alike = (known for known in self._sampled if replace(choice, quality=known.quality) == known)
+        if any(abs(choice.quality - known.quality) < NEAR for known in alike):
             return False
         trial = self._codec.sample(choice)
         if trial is None:
