@@ -36,8 +36,8 @@ U16 = npt.NDArray[np.uint16]
 
 KINDS = (StreamKind.REFINE1, StreamKind.REFINE2, StreamKind.REFINE3)
 FACTOR = 3  # of a step over that of the next refinement
-EXPECTED = tuple(field.name for field in NATIVE_REFINEMENT.fields)
 FACTOR_LOG = 103872  # log2(3) in 1/65536 octave
+EXPECTED = tuple(field.name for field in NATIVE_REFINEMENT.fields)
 
 # Contexts of a refinement. Opacity and ratio: by weight class and steps so far from the end of the range; scales and
 # colours: by weight class and how far, in half steps, the value lies from what it is expected to be; rotation: by
@@ -156,19 +156,29 @@ def refine(
     corrections: Corrections,
 ) -> None:
     """Make ``values``, in steps of ``before``, as precise as ``after``. Raises CorruptStreamError."""
-    weights = placement.weights
-    classes = weights.astype(np.uint16)
     values.refined += 1
-    stream = KINDS[values.refined - 1].name
+    _refine_offsets(values, corrections)
+    _refine_opacity_and_scales(values, placement, before, after, corrections)
+    _refine_rotations(values, placement, after, corrections)
+    _refine_colours(values, placement.weights, alike, after, corrections)
+    _refine_components(values, placement.weights, alike, before, after, corrections)
+
+
+def _refine_offsets(values: TileValues, corrections: Corrections) -> None:
     for axis in range(3):
         coarse = values.offsets[:, axis] * FACTOR
         moved = corrections.plane("offsets", axis, coarse, 1, POSITION)
         if np.any(np.abs(moved) > 1):
-            found = int(moved[np.argmax(np.abs(moved))])
+            stream, found = KINDS[values.refined - 1].name, int(moved[np.argmax(np.abs(moved))])
             raise CorruptStreamError("a position leaves its cell", field=stream, found=found, allowed="-1..1")
         values.offsets[:, axis] = coarse + moved
 
-    steps = after.opacity_steps[weights]
+
+def _refine_opacity_and_scales(
+    values: TileValues, placement: Placement, before: Params, after: Params, corrections: Corrections
+) -> None:
+    weights = placement.weights
+    classes, steps = weights.astype(np.uint16), after.opacity_steps[weights]
     place = np.minimum(-values.opacity // before.opacity_steps[weights], PLACES - 1)
     contexts = np.asarray(OPACITY + classes + WEIGHT_CLASSES * place, np.uint16)
     values.opacity += corrections.plane("opacity", 0, values.opacity, steps, contexts) * steps
@@ -182,25 +192,32 @@ def refine(
         own += corrections.plane(name, 0, own, steps, contexts) * steps
         np.clip(own, -LIMIT, LIMIT, out=own)
         features = np.concatenate([features, own[:, None]], axis=1)
+
     steps, place = after.ratio_steps[weights], np.minimum(values.ratio // before.ratio_steps[weights], PLACES - 1)
     contexts = np.asarray(RATIO + classes + WEIGHT_CLASSES * place, np.uint16)
     values.ratio += corrections.plane("ratio", 0, values.ratio, steps, contexts) * steps
     np.clip(values.ratio, least_ratios(steps), MAX_RATIO, out=values.ratio)
 
-    _refine_rotations(values, placement, after, corrections)
 
-    steps = after.dc_steps[weights]
+def _refine_colours(
+    values: TileValues, weights: U8, alike: Neighbours, after: Params, corrections: Corrections
+) -> None:
+    classes, steps = weights.astype(np.uint16), after.dc_steps[weights]
     for channel in range(3):
         ranked = ranked_zeros(len(weights))
         for level, start, stop in alike.levels():
-            own = values.colours[start:stop, channel]
+            own, step = values.colours[start:stop, channel], steps[start:stop]
             away = alike.predict(ranked, level) - own if start else np.zeros_like(own)
             rows = WEIGHT_CLASSES * channel + classes[start:stop]
-            contexts = np.asarray(COLOUR + WAYS * rows + ways(away, steps[start:stop]), np.uint16)
-            own += corrections.plane("colours", channel, own, steps[start:stop], contexts, start) * steps[start:stop]
+            contexts = np.asarray(COLOUR + WAYS * rows + ways(away, step), np.uint16)
+            own += corrections.plane("colours", channel, own, step, contexts, start) * step
             np.clip(own, -COLOUR_LIMIT, COLOUR_LIMIT, out=own)
             put_ranked(own, level, ranked)
 
+
+def _refine_components(
+    values: TileValues, weights: U8, alike: Neighbours, before: Params, after: Params, corrections: Corrections
+) -> None:
     energy, ranked = after.first_energy(weights), ranked_zeros(len(weights))
     for degree in range(1, 5):
         first, last = ac_range(degree)
