@@ -136,6 +136,21 @@ def test_a_codec_of_one_point_gets_bytes_at_its_quality(results: Path) -> None:
     assert cells[2:8] == ["34.50", "20,000", f"{expected:,.0f}", f"{100 * expected / SPZ[0]:.1f}", "53.00", "+18.50"]
 
 
+def test_bytes_at_its_quality_where_ours_was_asked_for_sizes(tmp_path: Path) -> None:
+    aimed = [row("garden", "gscodec-targets", f"r{step}", 2000 + 4000 * step, 24.0 + 6 * step) for step in range(5)]
+    pairs = {
+        scene: next(
+            pair
+            for pair in equal_quality(load_results(write_results(tmp_path / scene, {"garden": rows})))
+            if pair.row.codec == "spz"
+        )
+        for scene, rows in (("with", [*scene_rows("garden"), *aimed]), ("without", scene_rows("garden")))
+    }
+    expected = rate_at_quality(Curve.of("aimed", [(2000 + 4000 * step, 24.0 + 6 * step) for step in range(5)]), SPZ[1])
+    assert (pairs["with"].targeted, pairs["with"].targeted_ratio) == (expected, expected / SPZ[0])
+    assert (pairs["without"].targeted, pairs["without"].targeted_ratio) == (None, None)
+
+
 def test_qualities_beyond_our_sweep_are_not_extrapolated(tmp_path: Path) -> None:
     rows = [*scene_rows("garden"), row("garden", "sog", "", 90_000, 58.0), row("garden", "gpcc", "", 900, 12.0)]
     pairs = {pair.row.codec: pair for pair in equal_quality(load_results(write_results(tmp_path, {"garden": rows})))}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gscodec_tools.bd_rate import LEAST_POINTS, Curve, Delta, bd_psnr, bd_rate, rate_at_quality
-from gscodec_tools.report.rows import Row, Scene, codec_name
+from gscodec_tools.report.rows import TARGETS, Row, Scene, codec_name
 from gscodec_tools.report.series import Point, codecs_of, pareto_front
 
 from gscodec.errors import BadInputError
@@ -39,13 +39,15 @@ class EqualQuality:
     """One row of another codec, and this codec at its quality and at its size.
 
     ours: bytes of ours at the row's PSNR, interpolated; None with a note where our curve does not reach. match: our
-    measured row at the peer's size.
+    measured row at the peer's size. targeted: bytes of ours where it was asked for sizes, None where that has no curve
+    or does not reach.
     """
 
     row: Row
     ours: float | None
     note: str
     match: Row | None
+    targeted: float | None = None
 
     @property
     def sizes_match(self) -> bool:
@@ -64,6 +66,11 @@ class EqualQuality:
         """Ours over the other's bytes."""
         return None if self.ours is None or not self.row.bytes else self.ours / self.row.bytes
 
+    @property
+    def targeted_ratio(self) -> float | None:
+        """The same where ours was asked for sizes."""
+        return None if self.targeted is None or not self.row.bytes else self.targeted / self.row.bytes
+
 
 def points_of(rows: Sequence[Row]) -> list[Point]:
     """(bytes, PSNR against renders) of the rows that have both."""
@@ -71,8 +78,13 @@ def points_of(rows: Sequence[Row]) -> list[Point]:
 
 
 def our_curve(scene: Scene) -> Curve:
-    """Our sweep, its Pareto front where more bytes did not give more quality. Raises BadInputError for a few points."""
-    return Curve.of(f"gscodec on {scene.name}", pareto_front(points_of(scene.sweep)))
+    """Our sweep, as ``_front`` has it. Raises BadInputError for a few points."""
+    return _front(scene.sweep, f"gscodec on {scene.name}")
+
+
+def _front(rows: Sequence[Row], name: str) -> Curve:
+    """The Pareto front of rows, where more bytes did not give more quality. Raises BadInputError for a few points."""
+    return Curve.of(name, pareto_front(points_of(rows)))
 
 
 def deltas(scenes: Sequence[Scene]) -> list[Deltas]:
@@ -146,12 +158,19 @@ def equal_quality(scenes: Sequence[Scene]) -> list[EqualQuality]:
     for codec in codecs_of(scenes):
         for scene in scenes:
             chosen = [row for row in scene.peers if row.codec == codec]
-            try:
-                curve: Curve | BadInputError = our_curve(scene)
-            except BadInputError as error:
-                curve = error
-            rows += [EqualQuality(row, *_ours_at(curve, row), scene.match_of(row)) for row in chosen]
+            curve = _front_or_why(scene.sweep, f"gscodec on {scene.name}")
+            aimed = _front_or_why([row for row in scene.peers if row.codec == TARGETS], f"target sizes on {scene.name}")
+            rows += [
+                EqualQuality(row, *_ours_at(curve, row), scene.match_of(row), _ours_at(aimed, row)[0]) for row in chosen
+            ]
     return rows
+
+
+def _front_or_why(rows: Sequence[Row], name: str) -> Curve | BadInputError:
+    try:
+        return _front(rows, name)
+    except BadInputError as error:
+        return error
 
 
 def _ours_at(curve: Curve | BadInputError, row: Row) -> tuple[float | None, str]:

@@ -33,11 +33,12 @@ def _default_table(scenes: Sequence[Scene]) -> list[str]:
     kinds = sorted({str(scene.rows[0].views.get("kind", "")) for scene in scenes})
     return [
         f"PSNR is the mean over {' or '.join(kinds)} views of renders of the decoded against renders of the source.",
-        "The last column is our bytes at the other's PSNR, interpolated on our curve.",
+        "The last columns are our bytes at the other's PSNR, interpolated on our curves: by quality alone, and asked",
+        "for sizes, so that it prunes and weighs splats by virtual views.",
         *_others(scenes),
         "",
-        "| scene, splats | codec | bytes per splat | PSNR | change on photos | our bytes at its PSNR |",
-        "|---|---|---|---|---|---|",
+        "| scene, splats | codec | bytes per splat | PSNR | change on photos | our bytes at its PSNR | by size |",
+        "|---|---|---|---|---|---|---|",
         *rows,
         "",
     ]
@@ -45,13 +46,18 @@ def _default_table(scenes: Sequence[Scene]) -> list[str]:
 
 def _scene_lines(scene: Scene, pairs: Sequence[EqualQuality]) -> list[str]:
     default = f"q{EncodeConfig().quality:g}"
-    lines = [_line(row, "gscodec, default", "") for row in scene.sweep if row.label == default]
+    lines = [_line(row, "gscodec, default", "", "") for row in scene.sweep if row.label == default]
     own = {(pair.row.codec, pair.row.label): pair for pair in pairs if pair.row.scene == scene.name}
     for codec, label, title in SHOWN:
         if pair := own.get((codec, label)):
-            share = f"{100 * pair.ratio:.0f} %" if pair.ratio is not None else pair.note
-            lines.append(_line(pair.row, title, share))
+            share = pair.note if pair.ratio is None else _percent(pair.ratio)
+            targeted = "–" if pair.targeted_ratio is None else _percent(pair.targeted_ratio)
+            lines.append(_line(pair.row, title, share, targeted))
     return lines
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * ratio:.0f} %"
 
 
 def _others(scenes: Sequence[Scene]) -> list[str]:
@@ -64,12 +70,12 @@ def _others(scenes: Sequence[Scene]) -> list[str]:
     return [f"{'; '.join(parts)}."] if parts else []
 
 
-def _line(row: Row, title: str, share: str) -> str:
+def _line(row: Row, title: str, *shares: str) -> str:
     size = f"{(row.bytes or 0) / row.splats:.1f}"
     quality = "equal" if row.identical else "–" if row.psnr_renders is None else f"{row.psnr_renders:.2f} dB"
     change = row.measure("delta_psnr_photos")
     photos = "" if change is None else f"{round(change, 2) + 0.0:+.2f} dB"  # + 0.0: no minus before a zero
-    return f"| {row.scene}, {row.splats:,} | {title} | {size} | {quality} | {photos} | {share} |"
+    return f"| {row.scene}, {row.splats:,} | {title} | {size} | {quality} | {photos} | {' | '.join(shares)} |"
 
 
 def _bd_table(scenes: Sequence[Scene]) -> list[str]:
