@@ -83,6 +83,20 @@ def test_cameras_stand_inside_a_furnished_room():
     assert sum(inside) >= 6
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_an_alcove_is_looked_into_through_its_opening(seed):
+    """As captures from one corner have it: most places show walls from behind."""
+    rng = np.random.default_rng(7)
+    walls, side = rng.uniform(-1.0, 1.0, (12000, 3)), rng.choice(5, 12000)
+    for wall, (axis, place) in enumerate([(0, -1.0), (0, 1.0), (1, -1.0), (1, 1.0), (2, 1.0)]):
+        walls[side == wall, axis] = place
+    things = rng.uniform(-1.0, 1.0, (6000, 3)) * [0.5, 0.3, 0.2] + [0.0, 0.6, 0.7]
+    places = np.concatenate([walls, things]) * [2.0, 1.2, 1.0]
+    views = virtual_views(cloud_of(places, np.repeat([0.04, 0.02], [12000, 6000])[:, None]), 8, seed)
+    assert max(view.centre[2] for view in views) < -0.8
+    assert all(view.world_to_camera[2, 2] > 0.5 for view in views)
+
+
 def test_the_synthetic_scene_is_seen_from_where_its_cameras_are(tmp_path):
     assert write_synthetic([str(tmp_path), "--splats", "5000"]) == 0
     cloud = read_ply(tmp_path / "point_cloud.ply")

@@ -118,6 +118,8 @@ def glance(seen: Subject, camera: Camera, within: npt.NDArray[np.bool_]) -> Glan
     total = float(weights.sum())
     if total <= 0.0:
         return Glance(depths, 0.0, 0.0, 0.0, framed)
+    hit = weights > 0.0
+    index, weights = index[hit], weights[hit]
     directions = seen.positions[index] - camera.centre
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     plain = 0.5 + SH_C0 * seen.sh[index, 0]

@@ -1,15 +1,17 @@
 """Views of a cloud that comes without cameras, from where a person would stand.
 
-Many places are tried: around the densest part of the cloud, looking at it, and within it, looking around. A glance
-from each tells what a trained camera would have shown: a full image, nothing close before the lens, a clear sight,
-fine splats, and colours within range. Bad places show the back of a wall, a hole, or blur. The best are kept, far
-from each other.
+Many places are tried: around the densest part of the cloud, looking at it, and within it, looking around, then others
+close to the best of them, as photos may all come from one corner. A glance from each tells what a trained camera would
+have shown: a full image, nothing close before the lens, a clear sight, fine splats, and colours within range. Bad
+places show the back of a wall, a hole, or blur. The best are kept, far from each other.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -22,7 +24,9 @@ from gscodec.scene.upright import up_directions
 F64 = npt.NDArray[np.float64]
 
 MAX_VIEWS = 1000
-TRIES, TRIES_PER_VIEW = 160, 12  # for each direction that may be up
+TRIES = 80  # for each direction that may be up
+ROUNDS = (0.5, 0.3, 0.2, 0.1)  # radii by which further tries are off the best
+PARENTS, CHILDREN = 12, 40  # the best of a round, and tries about them; one for each view if that is more
 TELLING, MARGIN = 12, 0.3  # best tries that tell which way is up, and by how much they must
 FOCAL = 0.875  # of the width: 59 degrees across
 INWARD = 0.75  # part of the tries that look at the middle
@@ -61,18 +65,54 @@ def virtual_views(
     if len(seen.positions) == 0:
         raise BadInputError("no visible splat to look at", field="cloud", found=len(cloud), allowed="at least 1")
     place = find_place(seen)
-    tries = max(TRIES, TRIES_PER_VIEW * count)
     ups = up_directions(seen.normals, seen.opacities * seen.grain**2)
-    cameras = [_try(place, up, rng, width, height) for up in ups for _ in range(tries)]
-    scores = _scores([glance(seen, camera, place.within) for camera in cameras], cameras, place)
+    tries = _Tries(seen, place)
+    for up in ups:
+        tries.add([_somewhere(place, up, rng) for _ in range(TRIES)], up, width, height)
     # What is up shows in where one can stand; where nothing shows it, the likelier one stays.
-    best = [float(np.sort(part)[-TELLING:].mean()) for part in scores.reshape(len(ups), tries)]
+    best = [float(np.sort(part)[-TELLING:].mean()) for part in tries.scores().reshape(len(ups), TRIES)]
     best[0] += MARGIN
-    first = int(np.argmax(best)) * tries
-    chosen = _choose(cameras[first : first + tries], scores[first : first + tries], place, count)
-    views = [cameras[first + i] for i in chosen]
+    first = int(np.argmax(best))
+    tries.keep(slice(first * TRIES, (first + 1) * TRIES))
+    for spread in ROUNDS:
+        parents = [tries.places[number] for number in tries.best(PARENTS)]
+        children = []
+        for number in range(max(CHILDREN, count)):
+            eye, target = parents[number % PARENTS]
+            off = spread * place.radius * rng.standard_normal((2, 3))
+            children.append((eye + off[0], target + 0.5 * off[1]))
+        tries.add(children, ups[first], width, height)
+    views = [tries.cameras[number] for number in tries.best(count)]
     names = [f"virtual_{number:04d}" for number in range(count)]
     return [replace(view, name=name, image=name) for view, name in zip(views, names, strict=True)]
+
+
+class _Tries:
+    """Cameras, what each sees at a glance, and (eye [3], what it looks at [3])."""
+
+    def __init__(self, seen: Subject, place: Place) -> None:
+        self._seen, self._place = seen, place
+        self.cameras: list[Camera] = []
+        self.places: list[tuple[F64, F64]] = []
+        self._glances: list[Glance] = []
+
+    def add(self, places: list[tuple[F64, F64]], up: F64, width: int, height: int) -> None:
+        cameras = [look_at(eye, target, up, width, height) for eye, target in places]
+        with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+            self._glances += pool.map(lambda camera: glance(self._seen, camera, self._place.within), cameras)
+        self.places += places
+        self.cameras += cameras
+
+    def keep(self, part: slice) -> None:
+        """These and no others."""
+        self.cameras, self.places, self._glances = self.cameras[part], self.places[part], self._glances[part]
+
+    def scores(self) -> F64:
+        return _scores(self._glances, self.cameras, self._place)
+
+    def best(self, count: int) -> list[int]:
+        """The numbers of the best ``count`` that are not alike."""
+        return _choose(self.cameras, self.scores(), self._place, count)
 
 
 def find_place(seen: Subject) -> Place:
@@ -105,7 +145,8 @@ def look_at(eye: F64, target: F64, up: F64, width: int, height: int) -> Camera:
     return Camera("virtual", "virtual", width, height, focal, focal, width / 2, height / 2, pose, "test")
 
 
-def _try(place: Place, up: F64, rng: np.random.Generator, width: int, height: int) -> Camera:
+def _somewhere(place: Place, up: F64, rng: np.random.Generator) -> tuple[F64, F64]:
+    """Where to stand [3] and what to look at [3], as photographers might."""
     azimuth, drawn, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(), rng.uniform(-0.1, 1.0)
     miss = np.clip(rng.standard_normal(3), -2.0, 2.0) * TARGET_SPREAD
     aside = _sideways(up)
@@ -114,11 +155,9 @@ def _try(place: Place, up: F64, rng: np.random.Generator, width: int, height: in
         tilt = np.radians(HIGHEST) * elevation
         distance = NEAR_PLANE + place.radius * NEAREST * (FARTHEST / NEAREST) ** drawn
         target = place.middle + min(distance, place.radius) * miss
-        eye = target + distance * (np.cos(tilt) * level + np.sin(tilt) * up)
-    else:
-        eye = place.middle + 3.0 * place.radius * miss
-        target = eye + place.radius * (level + 0.3 * (0.3 - elevation) * up)
-    return look_at(eye, target, up, width, height)
+        return target + distance * (np.cos(tilt) * level + np.sin(tilt) * up), target
+    eye = place.middle + 3.0 * place.radius * miss
+    return eye, eye + place.radius * (level + 0.3 * (0.3 - elevation) * up)
 
 
 def _sideways(up: F64) -> F64:
@@ -172,7 +211,3 @@ def _choose(cameras: list[Camera], scores: F64, place: Place, count: int) -> lis
         alike = np.exp(-(((eyes - eyes[best]) / APART) ** 2).sum(axis=1) - 2.0 * (1.0 - axes @ axes[best]))
         left -= alike
     return chosen
-
-
-def _named(camera: Camera, number: int) -> Camera:
-    return replace(camera, name=f"virtual_{number:04d}", image=f"virtual_{number:04d}")
