@@ -14,11 +14,13 @@ from slow_renderer import camera, random_cloud
 
 import gscodec
 from gscodec.cli import gsenc, gsprune
+from gscodec.cli.views import VIRTUAL_DOUBT, VIRTUAL_SEED, VIRTUAL_VIEWS
 from gscodec.cloud import CloudMeta
 from gscodec.importance import METHODS
 from gscodec.importance.prune import PruneSpec, prune
 from gscodec.importance.scores import score
-from gscodec.scene import load_cameras
+from gscodec.importance.seen import Seen
+from gscodec.scene import load_cameras, virtual_views
 
 
 @pytest.fixture
@@ -108,6 +110,19 @@ def test_virtual_views_without_a_capture(ply: Path, capsys: pytest.CaptureFixtur
     assert data["views"] == {"used": 16, "source": "16 virtual views"}
     packed = run(gsenc, capsys, ply, "--prune", "eagles:0.2")
     assert (packed["pruned"]["kept"], packed["pruned"]["views"]) == (160, 16)
+
+
+def test_virtual_views_where_they_are_asked_for(ply: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud, virtual = gscodec.read_ply(ply), ("--views", "virtual")
+    seen = Seen(cloud, virtual_views(cloud, VIRTUAL_VIEWS, VIRTUAL_SEED)).visibility(VIRTUAL_DOUBT)
+    for preset in ("default", "fast"):
+        out = tmp_path / preset
+        run(gsenc, capsys, ply, "-o", out, "--preset", preset, *virtual)
+        assert out.read_bytes() == gscodec.encode(cloud, gscodec.EncodeConfig(preset=preset), seen)
+    data = run(gsprune, capsys, ply, "--method", "eagles", "--fraction", "0.2", *virtual)
+    assert data["views"] == {"used": 16, "source": "16 virtual views"}
+    assert "without views" in refused(gsprune, capsys, ply, "-f", "--method", "opacity", "--count", 3, *virtual)
+    assert "from any view" in refused(gsenc, capsys, ply, "--lossless", *virtual)
 
 
 def test_gsenc_takes_the_views_of_a_capture(ply: Path, capture: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from gscodec.cli.common import (
 from gscodec.cli.encode_report import counts, encode_data, encode_lines, encode_warnings
 from gscodec.cli.progress import Progress
 from gscodec.cli.targets import add_target_options, encode_to_target, goals_of, has_target
-from gscodec.cli.views import add_views_option, at_most_threads, control_views, seen_for, visibility_for
+from gscodec.cli.views import VIRTUAL, add_views_option, at_most_threads, control_views, seen_for, visibility_for
 from gscodec.cloud import GaussianCloud
 from gscodec.config import PRESETS, EncodeConfig, StepOffsets, Visibility
 from gscodec.encoder import encode_chunks
@@ -43,6 +43,7 @@ _EXAMPLES = """\
   gsenc scene.ply --prune removal:keep=500000 --views capture/
                                          the 500,000 splats that the capture's views need most
   gsenc scene.ply --views capture/       precise where the capture's views look
+  gsenc scene.ply --views virtual        precise where views placed from the scene itself look
   gsenc scene.ply --target-size 8MB      the best that goes into 8,000,000 bytes, pruned where that helps
   gsenc scene.ply --target-ratio 40 --min-psnr 38 --views capture/
                                          40 times smaller, unless that takes it below 38 dB
@@ -153,11 +154,12 @@ def _work(args: argparse.Namespace) -> Summary:
         else:
             before = time.perf_counter()
             visibility = None
-            if not args.lossless:
+            named = VIRTUAL if args.views is None and args.preset == "max" else args.views
+            if named is not None and not args.lossless:
                 with at_most_threads(args.threads):
-                    visibility, _ = visibility_for(cloud, args.views, args.preset == "max", progress)
+                    visibility, _ = visibility_for(cloud, named, progress)
                     if args.preset == "max":
-                        config = replace(config, offsets=_allocated(cloud, config, args.views, visibility, progress))
+                        config = replace(config, offsets=_allocated(cloud, config, named, visibility, progress))
             if visibility is not None:
                 seconds["views"] = time.perf_counter() - before
             chunks, report = encode_chunks(cloud, config, progress, visibility)
@@ -174,11 +176,11 @@ def _work(args: argparse.Namespace) -> Summary:
 
 
 def _allocated(
-    cloud: GaussianCloud, config: EncodeConfig, capture: str | None, visibility: Visibility | None, progress: Progress
+    cloud: GaussianCloud, config: EncodeConfig, named: str, visibility: Visibility, progress: Progress
 ) -> StepOffsets:
     """Steps as the scene wants them, judged from views. Raises BadInputError."""
     sound, _ = sanitise(cloud)  # what is left out of every file, no step makes better
-    reference = Reference(sound, control_views(sound, capture, progress).judges)
+    reference = Reference(sound, control_views(sound, named, progress).judges)
     return allocate(cloud, config, reference, visibility)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gscodec.cli.progress import Progress
-from gscodec.cli.views import CAPTURE_DOUBT, VIRTUAL_DOUBT, at_most_threads, control_views, visibility_for
+from gscodec.cli.views import at_most_threads, control_views, doubt_of, visibility_for
 from gscodec.cloud import GaussianCloud
 from gscodec.config import EncodeConfig
 from gscodec.encoder import EncodeReport
@@ -89,14 +89,14 @@ def prepare(
     source: GaussianCloud,
     cloud: GaussianCloud,
     config: EncodeConfig,
-    capture: str | None,
+    named: str | None,
     prunes: bool,
     judged: bool,
     progress: Callable[[str, float], None],
 ) -> Prepared:
     """``cloud``: the source, or what fixed pruning has left of it. The preset "fast" prunes nothing. Raises GsbError.
 
-    ``judged``: whether anything is rendered, but for ``capture``, to weigh splats by.
+    ``judged``: whether anything is rendered, but for ``named``, to weigh splats by.
     """
     start = time.perf_counter()
     whole = cloud is source
@@ -108,7 +108,7 @@ def prepare(
     words = ""
     if judged:
         shown = cloud if whole else sanitise(source)[0]
-        chosen = control_views(shown, capture, progress)
+        chosen = control_views(shown, named, progress)
         progress("judging", 0.0)
         reference = Reference(shown, chosen.judges)
         views, words = len(reference.views), chosen.words
@@ -121,10 +121,9 @@ def prepare(
         scored = len(chosen.scored)
         seen = Seen(cloud, chosen.scored, progress=progress)
         scores = target_scores(cloud, seen) if prunes else None
-        doubt = VIRTUAL_DOUBT if capture is None else CAPTURE_DOUBT
-        visibility = seen.visibility(doubt)
-    elif capture is not None:
-        visibility, _ = visibility_for(cloud, capture, False, progress)
+        visibility = seen.visibility(doubt_of(named))
+    elif named is not None:
+        visibility, _ = visibility_for(cloud, named, progress)
     if reference is not None and config.preset == "max":
         config = replace(config, offsets=allocate(cloud, config, reference, visibility))
     codec = CloudCodec(cloud, config, reference, scores, visibility, progress)
@@ -136,7 +135,7 @@ def encode_to_target(
     source: GaussianCloud,
     cloud: GaussianCloud,
     config: EncodeConfig,
-    capture: str | None,
+    named: str | None,
     prunes: bool,
     progress: Progress,
 ) -> ToTarget:
@@ -153,7 +152,7 @@ def encode_to_target(
 
     judged = config.preset != "fast" or goals.floor is not None
     with at_most_threads(config.threads):
-        prepared = prepare(source, cloud, config, capture, prunes, judged, told)
+        prepared = prepare(source, cloud, config, named, prunes, judged, told)
         reached = reach(goals, prepared.codec, tell)
     made, pruned = reached.file, None
     if made.removed:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import numba
 
@@ -17,6 +18,7 @@ from gscodec.importance.scores import method_named
 from gscodec.importance.seen import Seen, finite_splats
 from gscodec.scene import Camera, load_capture, virtual_views
 
+VIRTUAL = "virtual"  # --views virtual: weigh splats by views that nobody took
 VIRTUAL_VIEWS = 16
 VIRTUAL_SEED = 0
 JUDGES, SCORED, VIRTUAL_JUDGES = 16, 24, 8  # views that a target is reached with
@@ -26,13 +28,24 @@ VIRTUAL_DOUBT = 1.0
 
 
 def add_views_option(parser: argparse.ArgumentParser) -> None:
-    """--views CAPTURE"""
+    """--views CAPTURE | virtual"""
     parser.add_argument(
         "--views",
         metavar="CAPTURE",
         help="folder or file with cameras (COLMAP, transforms.json, cameras.json), of which the training views count; "
-        f"what needs views does without it with {VIRTUAL_VIEWS} virtual ones, placed from the scene itself",
+        f'"{VIRTUAL}": {VIRTUAL_VIEWS} views placed from the scene itself, which what needs views also does with where '
+        "nothing is named",
     )
+
+
+def is_capture(named: str | None) -> TypeGuard[str]:
+    """Whether that is what --views names, and not virtual views."""
+    return named not in (None, VIRTUAL)
+
+
+def doubt_of(named: str | None) -> float:
+    """``Visibility.doubt`` of the views that --views names, or that are taken without."""
+    return CAPTURE_DOUBT if is_capture(named) else VIRTUAL_DOUBT
 
 
 def capture_views(path: str) -> list[Camera]:
@@ -53,16 +66,16 @@ class ControlViews:
     words: str
 
 
-def control_views(cloud: GaussianCloud, capture: str | None, progress: Callable[[str, float], None]) -> ControlViews:
+def control_views(cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]) -> ControlViews:
     """Evenly chosen training views of a capture, else virtual ones. Raises BadInputError as ``seen_for``."""
-    if capture is not None:
-        views = capture_views(capture)
+    if is_capture(named):
+        views = capture_views(named)
         if len(views) < FEWEST_TO_SHARE:
-            return ControlViews(tuple(views), tuple(views), f"{len(views)} views of {Path(capture)}")
+            return ControlViews(tuple(views), tuple(views), f"{len(views)} views of {Path(named)}")
         judges = evenly(views, min(JUDGES, len(views) // 2))
         names = {id(view) for view in judges}
         others = evenly([view for view in views if id(view) not in names], SCORED)
-        return ControlViews(judges, others, f"{len(judges)} of {len(views)} views of {Path(capture)}")
+        return ControlViews(judges, others, f"{len(judges)} of {len(views)} views of {Path(named)}")
     progress("views", 0.0)
     views = virtual_views(cloud, VIRTUAL_JUDGES + VIRTUAL_VIEWS, VIRTUAL_SEED)
     judges = evenly(views, VIRTUAL_JUDGES)
@@ -90,38 +103,34 @@ def at_most_threads(count: int | None) -> Iterator[None]:
 
 
 def seen_for(
-    method: str, cloud: GaussianCloud, capture: str | None, progress: Callable[[str, float], None]
+    method: str, cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]
 ) -> tuple[Seen | None, str]:
     """What ``method`` scores from, and what it is in words; (None, "") for a method that needs no views.
 
-    Raises BadInputError for a capture that such a method would not use, for one without cameras, and for a scene
+    Raises BadInputError for views that such a method would not use, for a capture without cameras, and for a scene
     without visible splats.
     """
     if not method_named(method).needs_views:
-        if capture is not None:
-            raise BadInputError(f"{method} scores without views", field="views", found=capture, allowed="no --views")
+        if named is not None:
+            raise BadInputError(f"{method} scores without views", field="views", found=named, allowed="no --views")
         return None, ""
-    return _seen(cloud, capture, progress)
+    return _seen(cloud, named, progress)
 
 
-def _seen(cloud: GaussianCloud, capture: str | None, progress: Callable[[str, float], None]) -> tuple[Seen, str]:
-    if capture is not None:
-        views = capture_views(capture)
-        return Seen(cloud, views, progress=progress), f"{len(views)} views of {Path(capture)}"
+def _seen(cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]) -> tuple[Seen, str]:
+    if is_capture(named):
+        views = capture_views(named)
+        return Seen(cloud, views, progress=progress), f"{len(views)} views of {Path(named)}"
     progress("views", 0.0)
     sound = finite_splats(cloud)
     views = virtual_views(cloud if sound.all() else cloud.select(sound), VIRTUAL_VIEWS, VIRTUAL_SEED)
     return Seen(cloud, views, progress=progress), f"{len(views)} virtual views"
 
 
-def visibility_for(
-    cloud: GaussianCloud, capture: str | None, virtual: bool, progress: Callable[[str, float], None]
-) -> tuple[Visibility | None, str]:
-    """What the encoder may know of each splat, and from which views: a capture's, else ``virtual`` ones or none.
+def visibility_for(cloud: GaussianCloud, named: str, progress: Callable[[str, float], None]) -> tuple[Visibility, str]:
+    """What the encoder may know of each splat from the views that --views names, and these in words.
 
     Raises BadInputError as ``seen_for``.
     """
-    if capture is None and not virtual:
-        return None, ""
-    seen, words = _seen(cloud, capture, progress)
-    return seen.visibility(VIRTUAL_DOUBT if capture is None else CAPTURE_DOUBT), words
+    seen, words = _seen(cloud, named, progress)
+    return seen.visibility(doubt_of(named)), words
