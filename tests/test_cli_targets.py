@@ -155,6 +155,18 @@ def test_virtual_views_without_a_capture(scene: Path, tmp_path: Path, capsys: py
     data = run(capsys, scene, tmp_path / "a", "--target-size", "46kB")
     assert data["target"]["views"] == {"used": 8, "source": "8 virtual views"}
     assert 0.98 * 46_000 <= data["output"]["bytes"] <= 46_000
+    run(capsys, scene, tmp_path / "same", "--target-size", "46kB", "--views", "virtual")
+    assert (tmp_path / "same").read_bytes() == (tmp_path / "a").read_bytes()
+
+
+def test_fast_weighs_by_virtual_views_where_they_are_asked_for(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, more in (("without", ()), ("with", ("--views", "virtual"))):
+        data = run(capsys, scene, tmp_path / name, "--target-size", "46kB", "--preset", "fast", *more)
+        assert data["output"]["splats"] == SPLATS
+        assert 0.98 * 46_000 <= data["output"]["bytes"] <= 46_000
+    assert (tmp_path / "with").read_bytes() != (tmp_path / "without").read_bytes()
 
 
 def test_broken_splats_are_left_out(tmp_path: Path, scene: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,9 @@
 """Views placed from the cloud alone."""
 
+import itertools
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 from clouds import random_cloud
@@ -47,7 +49,12 @@ def test_views_are_the_same_for_the_same_arguments():
     views = virtual_views(cloud, 5, seed=2, width=320, height=200)
     assert [view.name for view in views] == [f"virtual_{i:04d}" for i in range(5)]
     assert {(view.width, view.height, view.split) for view in views} == {(320, 200, "test")}
-    again = virtual_views(cloud, 5, seed=2, width=320, height=200)
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        again = virtual_views(cloud, 5, seed=2, width=320, height=200)
+    finally:
+        numba.set_num_threads(threads)
     assert [view.world_to_camera.tobytes() for view in again] == [view.world_to_camera.tobytes() for view in views]
     other = virtual_views(cloud, 5, seed=3, width=320, height=200)
     assert other[0].world_to_camera.tobytes() != views[0].world_to_camera.tobytes()
@@ -93,7 +100,10 @@ def test_an_alcove_is_looked_into_through_its_opening(seed):
     things = rng.uniform(-1.0, 1.0, (6000, 3)) * [0.5, 0.3, 0.2] + [0.0, 0.6, 0.7]
     places = np.concatenate([walls, things]) * [2.0, 1.2, 1.0]
     views = virtual_views(cloud_of(places, np.repeat([0.04, 0.02], [12000, 6000])[:, None]), 8, seed)
-    assert max(view.centre[2] for view in views) < -0.8
+    eyes = np.array([view.centre for view in views])
+    assert eyes[:, 2].max() < -0.8
+    apart = np.linalg.norm(eyes[:, None] - eyes, axis=2)
+    assert apart[~np.eye(8, dtype=bool)].min() > 0.5  # the best alone would be within 0.2
     assert all(view.world_to_camera[2, 2] > 0.5 for view in views)
 
 
@@ -112,8 +122,11 @@ def test_the_synthetic_scene_is_seen_from_where_its_cameras_are(tmp_path):
 def test_few_and_odd_splats(count):
     cloud = random_cloud(count, 1, seed=4)
     assert len(virtual_views(cloud, 3)) == 3
-    same_place = replace(cloud, positions=np.zeros((count, 3), np.float32), quats_wxyz=np.zeros((count, 4), np.float32))
-    assert all(np.isfinite(view.world_to_camera).all() for view in virtual_views(same_place, 3))
+    places = np.zeros((count, 3), np.float32), np.full((count, 3), 1e7, np.float32)
+    for positions, log_scale in itertools.product(places, (0.0, -30.0, -40.0)):
+        scales, turns = np.full((count, 3), log_scale, np.float32), np.zeros((count, 4), np.float32)
+        one_place = replace(cloud, positions=positions, log_scales=scales, quats_wxyz=turns)
+        assert all(np.isfinite(view.world_to_camera).all() for view in virtual_views(one_place, 3))
 
 
 def test_splats_that_are_not_finite_are_passed_over():

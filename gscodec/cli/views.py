@@ -20,7 +20,7 @@ from gscodec.scene import Camera, load_capture, virtual_views
 
 VIRTUAL = "virtual"  # --views virtual: weigh splats by views that nobody took
 VIRTUAL_VIEWS = 16
-VIRTUAL_SEED = 0
+VIRTUAL_SEED = 1 << 16  # gsrd measures from those of its own small seeds: no file is to be judged where it was tuned
 JUDGES, SCORED, VIRTUAL_JUDGES = 16, 24, 8  # views that a target is reached with
 FEWEST_TO_SHARE = 8  # views below which all of them judge and score
 CAPTURE_DOUBT = 0.1  # scenes are looked at from near the places of their photos
@@ -33,8 +33,8 @@ def add_views_option(parser: argparse.ArgumentParser) -> None:
         "--views",
         metavar="CAPTURE",
         help="folder or file with cameras (COLMAP, transforms.json, cameras.json), of which the training views count; "
-        f'"{VIRTUAL}": {VIRTUAL_VIEWS} views placed from the scene itself, which what needs views also does with where '
-        "nothing is named",
+        f'or "{VIRTUAL}": views placed from the scene itself, as where views are needed and none are named '
+        f"(a folder of that name: ./{VIRTUAL})",
     )
 
 

@@ -3,7 +3,7 @@
 Many places are tried: around the densest part of the cloud, looking at it, and within it, looking around, then others
 close to the best of them, as photos may all come from one corner. A glance from each tells what a trained camera would
 have shown: a full image, nothing close before the lens, a clear sight, fine splats, and colours within range. Bad
-places show the back of a wall, a hole, or blur. The best are kept, far from each other.
+places show the back of a wall, a hole, or blur. The best are kept, but none that is much like another.
 """
 
 from __future__ import annotations
@@ -24,9 +24,14 @@ from gscodec.scene.upright import up_directions
 F64 = npt.NDArray[np.float64]
 
 MAX_VIEWS = 1000
-TRIES = 80  # for each direction that may be up
-ROUNDS = (0.5, 0.3, 0.2, 0.1)  # radii by which further tries are off the best
-PARENTS, CHILDREN = 12, 40  # the best of a round, and tries about them; one for each view if that is more
+TRIES = 80  # at random, for each direction that may be up
+ROUNDS = (
+    0.5,
+    0.3,
+    0.2,
+    0.1,
+)  # radii: standard deviation of eyes about the best, twice that of what is looked at
+PARENTS, CHILDREN = 12, 40  # the best so far, and tries of a round about them; one for each view if that is more
 TELLING, MARGIN = 12, 0.3  # best tries that tell which way is up, and by how much they must
 FOCAL = 0.875  # of the width: 59 degrees across
 INWARD = 0.75  # part of the tries that look at the middle
@@ -128,8 +133,8 @@ def find_place(seen: Subject) -> Place:
             middle = np.median(near, axis=0)
         distances = np.linalg.norm(seen.positions - middle, axis=1)
         radius = reach = float(np.median(distances))
-    # One splat, or all at one place: its own size is all there is to see.
-    radius = max(radius, 4.0 * float(np.median(seen.grain)))
+    # One splat, or all at one place: its own size is all there is to see, if numbers tell such places apart.
+    radius = max(radius, 4.0 * float(np.median(seen.grain)), 1e-6 * float(np.abs(middle).max()))
     return Place(middle, radius, distances <= max(reach, radius))
 
 

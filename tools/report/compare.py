@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gscodec_tools.bd_rate import LEAST_POINTS, Curve, Delta, bd_psnr, bd_rate, rate_at_quality
-from gscodec_tools.report.rows import TARGETS, Row, Scene, codec_name
+from gscodec_tools.report.rows import OURS, TARGETS, Row, Scene, codec_name
 from gscodec_tools.report.series import Point, codecs_of, pareto_front
 
 from gscodec.errors import BadInputError
@@ -77,14 +77,13 @@ def points_of(rows: Sequence[Row]) -> list[Point]:
     return [(float(row.bytes), row.psnr_renders) for row in rows if row.bytes and row.psnr_renders is not None]
 
 
-def our_curve(scene: Scene) -> Curve:
-    """Our sweep, as ``_front`` has it. Raises BadInputError for a few points."""
-    return _front(scene.sweep, f"gscodec on {scene.name}")
+def our_curve(scene: Scene, codec: str = OURS) -> Curve:
+    """The Pareto front of our sweep, or of our TARGETS, where more bytes did not give more quality.
 
-
-def _front(rows: Sequence[Row], name: str) -> Curve:
-    """The Pareto front of rows, where more bytes did not give more quality. Raises BadInputError for a few points."""
-    return Curve.of(name, pareto_front(points_of(rows)))
+    Raises BadInputError for a few points.
+    """
+    rows = scene.sweep if codec == OURS else [row for row in scene.peers if row.codec == codec]
+    return Curve.of(f"{codec} on {scene.name}", pareto_front(points_of(rows)))
 
 
 def deltas(scenes: Sequence[Scene]) -> list[Deltas]:
@@ -158,17 +157,16 @@ def equal_quality(scenes: Sequence[Scene]) -> list[EqualQuality]:
     for codec in codecs_of(scenes):
         for scene in scenes:
             chosen = [row for row in scene.peers if row.codec == codec]
-            curve = _front_or_why(scene.sweep, f"gscodec on {scene.name}")
-            aimed = _front_or_why([row for row in scene.peers if row.codec == TARGETS], f"target sizes on {scene.name}")
+            curve, aimed = _curve_or_why(scene, OURS), _curve_or_why(scene, TARGETS)
             rows += [
                 EqualQuality(row, *_ours_at(curve, row), scene.match_of(row), _ours_at(aimed, row)[0]) for row in chosen
             ]
     return rows
 
 
-def _front_or_why(rows: Sequence[Row], name: str) -> Curve | BadInputError:
+def _curve_or_why(scene: Scene, codec: str) -> Curve | BadInputError:
     try:
-        return _front(rows, name)
+        return our_curve(scene, codec)
     except BadInputError as error:
         return error
 

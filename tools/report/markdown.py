@@ -34,7 +34,7 @@ def _default_table(scenes: Sequence[Scene]) -> list[str]:
     return [
         f"PSNR is the mean over {' or '.join(kinds)} views of renders of the decoded against renders of the source.",
         "The last columns are our bytes at the other's PSNR, interpolated on our curves: by quality alone, and asked",
-        "for sizes, so that it prunes and weighs splats by virtual views.",
+        "for sizes, so that it prunes and weighs splats by virtual views (– where it was not, or beyond its curve).",
         *_others(scenes),
         "",
         "| scene, splats | codec | bytes per splat | PSNR | change on photos | our bytes at its PSNR | by size |",

@@ -22,7 +22,8 @@ RATIOS = (16, 24, 32, 48, 64, 96, 128)
 WARM_UP_SPLATS = 4000
 # What decides about the bytes: the version alone would keep rows while the codec is worked on.
 CODEC_SOURCES = ("*.py", "bitstream/*.py", "entropy/*.py", "transform/*.py", "branches/**/*.py")
-CONTROL_SOURCES = ("rate/*.py", "importance/*.py", "importance/*.npz", "scene/virtual.py", "scene/probe.py")
+CONTROL_SOURCES = ("rate/*.py", "importance/*.py", "importance/*.npz", "cli/targets.py", "cli/views.py")
+CONTROL_SOURCES += ("scene/virtual.py", "scene/probe.py", "scene/upright.py")
 
 
 class OwnCodec:
