@@ -24,7 +24,7 @@ from gscodec.scene.upright import up_directions
 F64 = npt.NDArray[np.float64]
 
 MAX_VIEWS = 1000
-TRIES = 80  # at random, for each direction that may be up
+TRIES = 160  # at random, for each direction that may be up
 ROUNDS = (
     0.5,
     0.3,
