@@ -112,7 +112,8 @@ class Visibility:
     ``doubt``: how far the views are to be distrusted, as the share of what a splat alone would show that is added; 1
     for views that nobody took, 0.1 where a scene is looked at from nearly the same places. ``centres`` float64[V,3]:
     where the cameras were, and ``shown`` float32[V,S]: the weight that each alone shows of the splats ``sample``
-    int64[S]. Raises BadInputError.
+    int64[S]. ``clear`` float32[N], 0..1: the part of a splat that nothing hides, from where least does; None: not
+    known. Raises BadInputError.
     """
 
     weights: npt.NDArray[np.float64]
@@ -120,12 +121,17 @@ class Visibility:
     centres: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
     sample: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     shown: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    clear: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.weights.ndim != 1 or not np.all(np.isfinite(self.weights)) or np.any(self.weights < 0.0):
             raise BadInputError("bad weights", field="visibility", allowed="finite numbers >= 0, one for each splat")
         if not 0.0 < self.doubt <= 1e3:
             raise BadInputError("out of range", field="doubt", found=self.doubt, allowed="above 0")
+        if self.clear is not None and (
+            self.clear.shape != self.weights.shape or not np.all((self.clear >= 0.0) & (self.clear <= 1.0))
+        ):
+            raise BadInputError("bad shares", field="clear", allowed="0..1, one for each splat")
         shape = (len(self.centres), len(self.sample))
         if self.centres.shape != (shape[0], 3) or self.shown.shape != shape:
             raise BadInputError("wrong shape", field="shown", found=self.shown.shape, allowed=shape)
@@ -140,4 +146,10 @@ class Visibility:
         place = np.full(len(self.weights), -1, np.int64)
         place[kept] = np.arange(len(kept))
         sample = place[self.sample]
-        return replace(self, weights=self.weights[kept], sample=sample[sample >= 0], shown=self.shown[:, sample >= 0])
+        return replace(
+            self,
+            weights=self.weights[kept],
+            clear=None if self.clear is None else self.clear[kept],
+            sample=sample[sample >= 0],
+            shown=self.shown[:, sample >= 0],
+        )

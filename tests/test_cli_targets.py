@@ -233,7 +233,6 @@ def test_steps_are_those_of_the_usable_splats() -> None:
     broken = replace(cloud, log_scales=cloud.log_scales.copy(), opacity_logits=cloud.opacity_logits.copy())
     broken.log_scales[0], broken.opacity_logits[1] = 31.0, np.inf
     config = EncodeConfig(preset="max", threads=1)
-    found, expected = (
-        gsenc._allocated(each, config, None, None, lambda *_: None) for each in (broken, sanitise(broken)[0])
-    )
+    found, expected = (gsenc._weighed(each, config, None, lambda *_: None)[0] for each in (broken, sanitise(broken)[0]))
     assert found == expected
+    assert found != config

@@ -19,7 +19,7 @@ from gscodec.cloud import CloudMeta
 from gscodec.importance import METHODS
 from gscodec.importance.prune import PruneSpec, prune
 from gscodec.importance.scores import score
-from gscodec.importance.seen import Seen
+from gscodec.render.cpu import visibility
 from gscodec.scene import load_cameras, virtual_views
 
 
@@ -114,15 +114,34 @@ def test_virtual_views_without_a_capture(ply: Path, capsys: pytest.CaptureFixtur
 
 def test_virtual_views_where_they_are_asked_for(ply: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cloud, virtual = gscodec.read_ply(ply), ("--views", "virtual")
-    seen = Seen(cloud, virtual_views(cloud, VIRTUAL_VIEWS, VIRTUAL_SEED)).visibility(VIRTUAL_DOUBT)
-    for preset in ("default", "fast"):
-        out = tmp_path / preset
-        run(gsenc, capsys, ply, "-o", out, "--preset", preset, *virtual)
-        assert out.read_bytes() == gscodec.encode(cloud, gscodec.EncodeConfig(preset=preset), seen)
+    seen = visibility(cloud, virtual_views(cloud, VIRTUAL_VIEWS, VIRTUAL_SEED), VIRTUAL_DOUBT)
+    for preset, views, weighed in (
+        ("default", virtual, seen),
+        ("default", (), None),
+        ("default", ("--views", "none"), None),
+        ("fast", virtual, seen),
+        ("fast", (), None),
+        ("fast", ("--views", "none"), None),
+    ):
+        out = tmp_path / "out.gsb"
+        found = run(gsenc, capsys, ply, "-f", "-o", out, "--preset", preset, *views)
+        assert out.read_bytes() == gscodec.encode(cloud, gscodec.EncodeConfig(preset=preset), weighed)
+        assert found["weighed_by"] == (weighed and "16 virtual views")
     data = run(gsprune, capsys, ply, "--method", "eagles", "--fraction", "0.2", *virtual)
     assert data["views"] == {"used": 16, "source": "16 virtual views"}
     assert "without views" in refused(gsprune, capsys, ply, "-f", "--method", "opacity", "--count", 3, *virtual)
     assert "from any view" in refused(gsenc, capsys, ply, "--lossless", *virtual)
+    for more in (("--prune", "eagles:0.2"), ("--preset", "max"), ("--min-psnr", 30)):
+        assert "views" in refused(gsenc, capsys, ply, "-f", *more, "--views", "none")
+
+
+def test_a_scene_with_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud = random_cloud(0, count=20)
+    cloud.opacity_logits[:] = -6.0
+    scene = tmp_path / "faint.ply"
+    gscodec.write_ply(scene, cloud)
+    assert "no visible splat" in refused(gsenc, capsys, scene, "--views", "virtual")
+    assert run(gsenc, capsys, scene)["weighed_by"] is None
 
 
 def test_gsenc_takes_the_views_of_a_capture(ply: Path, capture: Path, capsys: pytest.CaptureFixture[str]) -> None:

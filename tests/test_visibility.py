@@ -6,13 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from slow_renderer import camera, random_cloud
 
 from gscodec.config import Visibility
 from gscodec.errors import BadInputError
-from gscodec.importance import seen as seen_module
-from gscodec.importance.seen import Seen
-from gscodec.render.cpu import contributions
 
 
 def visibility(**changed: Any) -> Visibility:
@@ -76,20 +72,16 @@ def test_a_selection_keeps_what_views_show_of_it() -> None:
     assert (none.sample.shape, none.shown.shape) == ((0,), (3, 0))
 
 
-@pytest.mark.parametrize("samples", [1000, 40])
-def test_of_a_seen_cloud(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seen_module, "SAMPLE_SPLATS", samples)
-    cloud = random_cloud(0, count=130, seed=0)
-    moved = camera().world_to_camera.copy()
-    moved[:3, 3] += [0.4, 0.1, 0.3]
-    views = [camera(), camera(world_to_camera=moved), camera(width=30, height=20)]
-    found = Seen(cloud, views).visibility(0.25)
-    assert found.doubt == 0.25
-    np.testing.assert_array_equal(found.centres, [view.centre for view in views])
-    assert found.sample.tolist() == list(range(0, 130, 1 if samples > 130 else 4))
-    each = [contributions(cloud, view).weight_sum for view in views]
-    np.testing.assert_array_equal(found.weights, np.sum(each, axis=0))
-    assert found.weights.any()
-    assert (found.shown.dtype, found.shown.shape) == (np.float32, (3, len(found.sample)))
-    for own, weights in zip(found.shown, each, strict=True):
-        np.testing.assert_array_equal(own, weights[found.sample].astype(np.float32))
+@pytest.mark.parametrize(
+    "clear", [np.full(6, 1.01, np.float32), np.full(6, np.nan, np.float32), np.ones(5, np.float32)]
+)
+def test_shares_that_nothing_hides_are_within_0_and_1(clear: np.ndarray) -> None:
+    with pytest.raises(BadInputError) as caught:
+        visibility(clear=clear)
+    assert caught.value.field == "clear"
+
+
+def test_a_selection_keeps_how_clear_its_splats_are() -> None:
+    shares = np.linspace(0.0, 1.0, 6, dtype=np.float32)
+    part = visibility(clear=shares).select(np.array([1, 2, 4, 5]))
+    np.testing.assert_array_equal(part.clear, shares[[1, 2, 4, 5]])

@@ -25,11 +25,13 @@ def encode_data(
     report: EncodeReport,
     seconds: Mapping[str, float],
     quality: float,
+    weighed: str,
     target: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """For --json, and all that the lines and warnings are made of.
 
-    ``quality`` is what the file was made with, ``target`` what `gscodec.cli.targets` says of its target, if any.
+    ``quality`` is what the file was made with, ``weighed`` from which views splats were weighed, "" for none, and
+    ``target`` what `gscodec.cli.targets` says of its target, if any.
     """
     sizes = {HEAD: report.bytes - sum(report.stream_bytes.values())}
     sizes |= {kind.name: report.stream_bytes[kind.name] for kind in StreamKind if kind.name in report.stream_bytes}
@@ -42,6 +44,7 @@ def encode_data(
         },
         "branch": "lossless" if args.lossless else "native",
         "quality": None if args.lossless else quality,
+        "weighed_by": weighed or None,
         "target": target,
         "pruned": pruned and vars(pruned),
         "dropped": dict(report.dropped),
@@ -87,6 +90,8 @@ def encode_lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{mode}, {output['splats']:,} splats in {output['tiles']:,} {'tile' if output['tiles'] == 1 else 'tiles'}",
         )
     )
+    if data["weighed_by"]:
+        lines.append(("", f"precise where {data['weighed_by']} look"))
     if data["target"]:
         lines += target_lines(data["target"], source["bytes"], output["bytes"])
     lines += stream_lines(output["stream_bytes"], output["splats"])

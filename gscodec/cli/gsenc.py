@@ -22,9 +22,19 @@ from gscodec.cli.common import (
 from gscodec.cli.encode_report import counts, encode_data, encode_lines, encode_warnings
 from gscodec.cli.progress import Progress
 from gscodec.cli.targets import add_target_options, encode_to_target, goals_of, has_target
-from gscodec.cli.views import VIRTUAL, add_views_option, at_most_threads, control_views, seen_for, visibility_for
+from gscodec.cli.views import (
+    add_views_option,
+    at_most_threads,
+    capture_views,
+    control_views,
+    in_words,
+    is_capture,
+    seen_for,
+    visibility_for,
+    visibility_from,
+)
 from gscodec.cloud import GaussianCloud
-from gscodec.config import PRESETS, EncodeConfig, StepOffsets, Visibility
+from gscodec.config import PRESETS, EncodeConfig, Visibility
 from gscodec.encoder import encode_chunks
 from gscodec.errors import BadInputError
 from gscodec.formats.ply import read_ply
@@ -145,21 +155,16 @@ def _work(args: argparse.Namespace) -> Summary:
                 compensate = not (args.lossless or args.no_compensate)
                 cloud, pruned = prune(source, spec, seen, compensate=compensate)
             seconds["prune"] = time.perf_counter() - start - seconds["read"]
-        target = None
+        target, weighed = None, ""
         if goals is not None:
             made = encode_to_target(goals, source, cloud, config, args.views, args.prune is None, progress)
             chunks, report, quality, target = made.chunks, made.report, made.quality, made.data
-            pruned = made.pruned or pruned
+            pruned, weighed = made.pruned or pruned, made.weighed
             seconds["target"] = made.data["seconds"]
         else:
             before = time.perf_counter()
-            visibility = None
-            named = VIRTUAL if args.views is None and args.preset == "max" else args.views
-            if named is not None and not args.lossless:
-                with at_most_threads(args.threads):
-                    visibility, _ = visibility_for(cloud, named, progress)
-                    if args.preset == "max":
-                        config = replace(config, offsets=_allocated(cloud, config, named, visibility, progress))
+            with at_most_threads(args.threads):
+                config, visibility, weighed = _weighed(cloud, config, args.views, progress)
             if visibility is not None:
                 seconds["views"] = time.perf_counter() - before
             chunks, report = encode_chunks(cloud, config, progress, visibility)
@@ -169,19 +174,28 @@ def _work(args: argparse.Namespace) -> Summary:
         start = time.perf_counter()
         write(output, chunks, report.bytes, args.force, progress)
         seconds["write"] = time.perf_counter() - start
-    data = encode_data(args, output, source, pruned, cloud, report, seconds, quality, target)
+    data = encode_data(args, output, source, pruned, cloud, report, seconds, quality, weighed, target)
     for text in encode_warnings(data):
         say(f"gsenc: warning: {text}")
     return Summary(encode_lines(data), data, to_stderr=output in STDOUT)
 
 
-def _allocated(
-    cloud: GaussianCloud, config: EncodeConfig, named: str, visibility: Visibility, progress: Progress
-) -> StepOffsets:
-    """Steps as the scene wants them, judged from views. Raises BadInputError."""
+def _weighed(
+    cloud: GaussianCloud, config: EncodeConfig, named: str | None, progress: Progress
+) -> tuple[EncodeConfig, Visibility | None, str]:
+    """What views show of splats, if --views names any or the preset looks, and they in words; for "max" also the steps
+    that the scene wants, judged from other views where there are. Raises BadInputError.
+    """
+    if config.lossless:
+        return config, None, ""
+    if config.preset != "max":
+        return config, *(visibility_for(cloud, named, progress) if named is not None else (None, ""))
     sound, _ = sanitise(cloud)  # what is left out of every file, no step makes better
-    reference = Reference(sound, control_views(sound, named, progress).judges)
-    return allocate(cloud, config, reference, visibility)
+    chosen = control_views(sound, named, progress)
+    views = capture_views(named) if is_capture(named) else list(chosen.scored)
+    found = visibility_from(cloud, views, named, progress)
+    offsets = allocate(cloud, config, Reference(sound, chosen.judges), found)
+    return replace(config, offsets=offsets), found, in_words(len(views), named)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gscodec.cli.progress import Progress
-from gscodec.cli.views import at_most_threads, control_views, doubt_of, visibility_for
+from gscodec.cli.views import NONE, at_most_threads, control_views, in_words, visibility_for, visibility_from
 from gscodec.cloud import GaussianCloud
 from gscodec.config import EncodeConfig
 from gscodec.encoder import EncodeReport
@@ -64,23 +64,31 @@ def goals_of(args: argparse.Namespace, source_bytes: int) -> Goals:
 
 @dataclass(frozen=True, eq=False)
 class ToTarget:
-    """A file that was made to a target: its quality, what encode and pruning did, and ``data`` for --json."""
+    """A file that was made to a target: its quality, what encode and pruning did, and ``data`` for --json.
+
+    ``weighed``: by which views splats were, "" for none.
+    """
 
     chunks: list[bytes]
     report: EncodeReport
     quality: float
     pruned: PruneReport | None
+    weighed: str
     data: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a target is reached with; ``words``: the views that judge, "" for none; ``scored``: views scored from."""
+    """What a target is reached with; ``words``: the views that judge, "" for none; ``scored``: views scored from.
+
+    ``weighed``: those that splats are weighed by, "" for none.
+    """
 
     codec: CloudCodec
     views: int
     words: str
     scored: int
+    weighed: str
     dropped: Mapping[str, int]
     seconds: float
 
@@ -105,7 +113,7 @@ def prepare(
     cloud, dropped = sanitise(cloud, strict=config.strict)
     reference = scores = visibility = None
     views = scored = 0
-    words = ""
+    words = weighed = ""
     if judged:
         shown = cloud if whole else sanitise(source)[0]
         chosen = control_views(shown, named, progress)
@@ -121,13 +129,14 @@ def prepare(
         scored = len(chosen.scored)
         seen = Seen(cloud, chosen.scored, progress=progress)
         scores = target_scores(cloud, seen) if prunes else None
-        visibility = seen.visibility(doubt_of(named))
+        visibility = visibility_from(cloud, chosen.scored, named, progress)
+        weighed = in_words(scored, named)
     elif named is not None:
-        visibility, _ = visibility_for(cloud, named, progress)
+        visibility, weighed = visibility_for(cloud, named, progress)
     if reference is not None and config.preset == "max":
         config = replace(config, offsets=allocate(cloud, config, reference, visibility))
     codec = CloudCodec(cloud, config, reference, scores, visibility, progress)
-    return Prepared(codec, views, words, scored, dropped, time.perf_counter() - start)
+    return Prepared(codec, views, words, scored, weighed, dropped, time.perf_counter() - start)
 
 
 def encode_to_target(
@@ -150,7 +159,7 @@ def encode_to_target(
     def told(what: str, share: float) -> None:
         progress(stage + what, share)
 
-    judged = config.preset != "fast" or goals.floor is not None
+    judged = (config.preset != "fast" and named != NONE) or goals.floor is not None
     with at_most_threads(config.threads):
         prepared = prepare(source, cloud, config, named, prunes, judged, told)
         reached = reach(goals, prepared.codec, tell)
@@ -160,7 +169,7 @@ def encode_to_target(
         pruned = PruneReport(SCORED_BY, kept, made.removed, prepared.seconds, prepared.scored, True)
     report = replace(made.report, splats_in=len(cloud), dropped=prepared.dropped)
     data = _data(goals, reached, prepared, time.perf_counter() - start)
-    return ToTarget(made.chunks, report, reached.trial.choice.quality, pruned, data)
+    return ToTarget(made.chunks, report, reached.trial.choice.quality, pruned, prepared.weighed, data)
 
 
 def _data(goals: Goals, reached: Reached[EncodedFile], prepared: Prepared, seconds: float) -> dict[str, Any]:

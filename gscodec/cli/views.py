@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeGuard
 
@@ -15,10 +15,12 @@ from gscodec.cloud import GaussianCloud
 from gscodec.config import Visibility
 from gscodec.errors import BadInputError
 from gscodec.importance.scores import method_named
-from gscodec.importance.seen import Seen, finite_splats
+from gscodec.importance.seen import Seen
+from gscodec.render.cpu import visibility
 from gscodec.scene import Camera, load_capture, virtual_views
 
-VIRTUAL = "virtual"  # --views virtual: weigh splats by views that nobody took
+VIRTUAL = "virtual"  # --views virtual: by views that nobody took
+NONE = "none"  # --views none: nothing is rendered
 VIRTUAL_VIEWS = 16
 VIRTUAL_SEED = 1 << 16  # gsrd measures from those of its own small seeds: no file is to be judged where it was tuned
 JUDGES, SCORED, VIRTUAL_JUDGES = 16, 24, 8  # views that a target is reached with
@@ -33,19 +35,19 @@ def add_views_option(parser: argparse.ArgumentParser) -> None:
         "--views",
         metavar="CAPTURE",
         help="folder or file with cameras (COLMAP, transforms.json, cameras.json), of which the training views count; "
-        f'or "{VIRTUAL}": views placed from the scene itself, as where views are needed and none are named '
-        f"(a folder of that name: ./{VIRTUAL})",
+        f'"{VIRTUAL}": views placed from the scene itself, as where views are needed and none are named; '
+        f'"{NONE}": render nothing (folders of those names: ./{VIRTUAL}, ./{NONE})',
     )
 
 
 def is_capture(named: str | None) -> TypeGuard[str]:
-    """Whether that is what --views names, and not virtual views."""
-    return named not in (None, VIRTUAL)
+    """Whether that is what --views names, and not virtual views or none."""
+    return named not in (None, VIRTUAL, NONE)
 
 
-def doubt_of(named: str | None) -> float:
-    """``Visibility.doubt`` of the views that --views names, or that are taken without."""
-    return CAPTURE_DOUBT if is_capture(named) else VIRTUAL_DOUBT
+def in_words(count: int, named: str | None) -> str:
+    """So many of the views that --views names, or that are taken without."""
+    return f"{count} views of {Path(named)}" if is_capture(named) else f"{count} virtual views"
 
 
 def capture_views(path: str) -> list[Camera]:
@@ -67,11 +69,16 @@ class ControlViews:
 
 
 def control_views(cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]) -> ControlViews:
-    """Evenly chosen training views of a capture, else virtual ones. Raises BadInputError as ``seen_for``."""
+    """Evenly chosen training views of a capture, else virtual ones.
+
+    Raises BadInputError as ``seen_for``, and for --views none.
+    """
+    if named == NONE:
+        raise BadInputError("judged by rendering", field="views", found=NONE, allowed=f"a capture, {VIRTUAL}")
     if is_capture(named):
         views = capture_views(named)
         if len(views) < FEWEST_TO_SHARE:
-            return ControlViews(tuple(views), tuple(views), f"{len(views)} views of {Path(named)}")
+            return ControlViews(tuple(views), tuple(views), in_words(len(views), named))
         judges = evenly(views, min(JUDGES, len(views) // 2))
         names = {id(view) for view in judges}
         others = evenly([view for view in views if id(view) not in names], SCORED)
@@ -81,7 +88,7 @@ def control_views(cloud: GaussianCloud, named: str | None, progress: Callable[[s
     judges = evenly(views, VIRTUAL_JUDGES)
     names = {id(view) for view in judges}
     others = tuple(view for view in views if id(view) not in names)
-    return ControlViews(judges, others, f"{len(judges)} virtual views")
+    return ControlViews(judges, others, in_words(len(judges), named))
 
 
 def evenly(views: Sequence[Camera], count: int) -> tuple[Camera, ...]:
@@ -118,19 +125,41 @@ def seen_for(
 
 
 def _seen(cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]) -> tuple[Seen, str]:
+    views, words = _views_for(cloud, named, progress)
+    return Seen(cloud, views, progress=progress), words
+
+
+def _views_for(
+    cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]
+) -> tuple[list[Camera], str]:
+    if named == NONE:
+        raise BadInputError("this needs views", field="views", found=NONE, allowed=f"a capture, {VIRTUAL}")
     if is_capture(named):
         views = capture_views(named)
-        return Seen(cloud, views, progress=progress), f"{len(views)} views of {Path(named)}"
-    progress("views", 0.0)
-    sound = finite_splats(cloud)
-    views = virtual_views(cloud if sound.all() else cloud.select(sound), VIRTUAL_VIEWS, VIRTUAL_SEED)
-    return Seen(cloud, views, progress=progress), f"{len(views)} virtual views"
+    else:
+        progress("views", 0.0)
+        views = virtual_views(cloud, VIRTUAL_VIEWS, VIRTUAL_SEED)
+    return views, in_words(len(views), named)
 
 
-def visibility_for(cloud: GaussianCloud, named: str, progress: Callable[[str, float], None]) -> tuple[Visibility, str]:
+def visibility_for(
+    cloud: GaussianCloud, named: str, progress: Callable[[str, float], None]
+) -> tuple[Visibility | None, str]:
     """What the encoder may know of each splat from the views that --views names, and these in words.
 
     Raises BadInputError as ``seen_for``.
     """
-    seen, words = _seen(cloud, named, progress)
-    return seen.visibility(doubt_of(named)), words
+    if named == NONE:
+        return None, ""
+    views, words = _views_for(cloud, named, progress)
+    return visibility_from(cloud, views, named, progress), words
+
+
+def visibility_from(
+    cloud: GaussianCloud, views: Sequence[Camera], named: str | None, progress: Callable[[str, float], None]
+) -> Visibility:
+    """What ``views`` show, believed as is right for those that --views names."""
+    if is_capture(named):
+        # Where photos were taken is where people look from: what these views do not show counts for little.
+        return replace(visibility(cloud, views, CAPTURE_DOUBT, progress), clear=None)
+    return visibility(cloud, views, VIRTUAL_DOUBT, progress)

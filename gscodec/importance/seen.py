@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gscodec.cloud import ATTRIBUTES, GaussianCloud
-from gscodec.config import Visibility
 from gscodec.errors import BadInputError
 from gscodec.render import Contributions, Renderer, cpu
 from gscodec.render.measuring import FisherRenderer, GradientRenderer, RemovalRenderer
@@ -24,8 +23,6 @@ from gscodec.scene.capture import downscaled
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 Report = Callable[[str, float], None]
-
-SAMPLE_SPLATS = 65536  # of which it is kept what each view alone shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +68,6 @@ class Seen:
         self.photos = photos
         self._progress = progress
         self._fisher: dict[int, F64] = {}
-        self._sample = np.arange(0, len(cloud), max(-(-len(cloud) // SAMPLE_SPLATS), 1))
-        self._shown_of_sample: list[F32] = []
         sound = finite_splats(cloud)
         hidden = np.where(sound, cloud.opacity_logits, np.float32(-np.inf))
         self._shown = cloud if sound.all() else replace(cloud, opacity_logits=hidden)
@@ -88,21 +83,13 @@ class Seen:
         count = len(self.cloud)
         weight, light, hits = np.zeros(count), np.zeros(count), np.zeros(count, np.int64)
         peak = np.zeros(count, np.float32)
-        self._shown_of_sample.clear()
         for view in self._each_view():
             found = self.renderer.contributions(self._shown, view)
             weight += found.weight_sum
-            self._shown_of_sample.append(found.weight_sum[self._sample].astype(np.float32))
             light += found.transmittance_opacity
             hits += found.hits
             np.maximum(peak, found.max_weight, out=peak)
         return Contributions(weight, np.minimum(hits, 2**31 - 1).astype(np.int32), peak, light)
-
-    def visibility(self, doubt: float) -> Visibility:
-        """What an encoder may know of the splats; ``doubt`` as Visibility has it."""
-        weights = self.contributions.weight_sum
-        centres = np.array([view.centre for view in self.views])
-        return Visibility(weights, doubt, centres, self._sample, np.array(self._shown_of_sample))
 
     @cached_property
     def gradients(self) -> GradientSums:

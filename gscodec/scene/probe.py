@@ -14,14 +14,17 @@ from numba import njit
 
 from gscodec.cloud import GaussianCloud
 from gscodec.scene.camera import Camera
+from gscodec.scene.depths import rough_order
+from gscodec.transform.harmonics import SH_DC, sh_basis
 
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
 
 COLUMNS, ROWS = 48, 36
 MAX_SPLATS = 40_000  # of a larger cloud a random part stands for all, each splat as much larger
-SH_C0 = 0.28209479177387814
 NEAR_PLANE = 0.2  # world units: what is closer is not drawn by the rasteriser of Kerbl et al. 2023
+COLUMN, ROW, REACH, DEPTH = range(4)  # of what is known of a splat in an image, in cells but for the depth
+JUDGED = 4  # every such splat that is seen has its colours judged
 MAX_REACH = 12  # cells: how far a splat is drawn; what is larger covers the image anyway
 
 
@@ -35,7 +38,7 @@ class Subject:
     radii: F64
     opacities: F64
     grain: F64
-    sh: F64
+    sh: F32
     normals: F64
 
 
@@ -44,7 +47,9 @@ class Glance:
     """``depths`` [ROWS,COLUMNS]: where half of the light has stopped, inf where it never does; ``cover``: the part
     of the image that is covered; ``grain``: median radius of what is seen, in parts of the focal length;
     ``junk``: mean amount by which SH drive colours out of 0..1, as they do in directions that were never trained;
-    ``framed``: the part of the splats that should be in the image that is, behind others or not.
+    ``framed``: the part of the splats that should be in the image that is, behind others or not; ``trained``: mean
+    energy of the harmonics of what is seen over what they have in all directions together, which is above 1 where
+    cameras have been and below where nothing has pulled at colours; 0 without harmonics.
     """
 
     depths: F64
@@ -52,6 +57,7 @@ class Glance:
     grain: float
     junk: float
     framed: float
+    trained: float
 
 
 def subject(cloud: GaussianCloud, rng: np.random.Generator) -> Subject:
@@ -69,8 +75,8 @@ def subject(cloud: GaussianCloud, rng: np.random.Generator) -> Subject:
     # Area of the two longer axes, as a round splat has it.
     grain = np.exp((scales[index, 1] + scales[index, 2]) / 2.0)
     logits = cloud.opacity_logits[index].astype(np.float64)
-    rest = cloud.sh_rest[index, :8].astype(np.float64)
-    sh = np.zeros((len(index), 9, 3))
+    rest = cloud.sh_rest[index, :8]
+    sh = np.zeros((len(index), 9, 3), np.float32)
     sh[:, 0] = cloud.sh_dc[index]
     sh[:, 1 : 1 + rest.shape[1]] = rest
     opacities = 1.0 / (1.0 + np.exp(-logits))
@@ -98,85 +104,122 @@ def _normals(cloud: GaussianCloud, index: npt.NDArray[np.int64]) -> F64:
 
 def glance(seen: Subject, camera: Camera, within: npt.NDArray[np.bool_]) -> Glance:
     """What ``camera`` sees of a subject whose splats ``within`` [n] should be in the image."""
-    local = seen.positions @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
-    x, y = COLUMNS / camera.width, ROWS / camera.height
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        columns = (camera.fx * local[:, 0] / local[:, 2] + camera.cx) * x
-        rows = (camera.fy * local[:, 1] / local[:, 2] + camera.cy) * y
-        reach = seen.radii * camera.fx * x / local[:, 2]
-    margin = np.minimum(3.0 * reach, MAX_REACH)
-    shown = (
-        (local[:, 2] > np.maximum(0.3 * seen.radii, NEAR_PLANE)) & (columns > -margin) & (columns < COLUMNS + margin)
-    )
-    index = np.flatnonzero(shown & (rows > -margin) & (rows < ROWS + margin))
-    index = index[np.argsort(local[index, 2], kind="stable")]
+    splats, index, framed = _in_image(seen, camera, within)
     depths, passed = np.full((ROWS, COLUMNS), np.inf), np.ones((ROWS, COLUMNS))
     weights = np.zeros(len(index))
-    _blend(columns[index], rows[index], reach[index], local[index, 2], seen.opacities[index], depths, passed, weights)
-    inside = (columns > 0) & (columns < COLUMNS) & (rows > 0) & (rows < ROWS) & (local[:, 2] > NEAR_PLANE)
-    framed = float(inside[within].mean()) if within.any() else 0.0
+    _blend(splats, seen.opacities[index], depths, passed, weights)
     total = float(weights.sum())
     if total <= 0.0:
-        return Glance(depths, 0.0, 0.0, 0.0, framed)
+        return Glance(depths, 0.0, 0.0, 0.0, framed, 0.0)
     hit = weights > 0.0
     index, weights = index[hit], weights[hit]
-    directions = seen.positions[index] - camera.centre
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    plain = 0.5 + SH_C0 * seen.sh[index, 0]
-    colours = plain + np.einsum("nk,nkc->nc", _basis(directions)[:, 1:], seen.sh[index, 1:])
-    beyond = np.maximum(_beyond(colours) - _beyond(plain), 0.0)
-    grain = seen.grain[index] / local[index, 2]
-    order = np.argsort(grain, kind="stable")
+    grain = seen.grain[index] / splats[hit, DEPTH]
+    order = rough_order(grain.astype(np.float32))
     middle = order[np.searchsorted(np.cumsum(weights[order]), total / 2.0)]
-    return Glance(
-        depths, float(1.0 - passed.mean()), float(grain[middle]), float((weights * beyond).sum() / total), framed
-    )
+    few = slice(0, None, JUDGED)
+    junk, trained = _colours(seen.positions, seen.sh, camera.centre, index[few], weights[few])
+    return Glance(depths, float(1.0 - passed.mean()), float(grain[middle]), junk, framed, trained)
 
 
-def _beyond(colours: F64) -> F64:
-    return np.asarray(np.maximum(np.maximum(-colours, colours - 1.0), 0.0).sum(axis=1), np.float64)
+def light(seen: Subject, camera: Camera) -> F64:
+    """What each splat [n] adds to the image of ``camera``, in cells."""
+    splats, index, _ = _in_image(seen, camera, np.zeros(len(seen.positions), np.bool_))
+    depths, passed = np.full((ROWS, COLUMNS), np.inf), np.ones((ROWS, COLUMNS))
+    weights = np.zeros(len(index))
+    _blend(splats, seen.opacities[index], depths, passed, weights)
+    found = np.zeros(len(seen.positions))
+    found[index] = weights
+    return found
 
 
-def _basis(directions: F64) -> F64:
-    """Real SH of degrees 0 to 2 [n,9] in the order and signs of 3DGS, for unit directions [n,3]."""
-    x, y, z = directions.T
-    return np.stack(
-        [
-            np.full_like(x, SH_C0),
-            -0.4886025119029199 * y,
-            0.4886025119029199 * z,
-            -0.4886025119029199 * x,
-            1.0925484305920792 * x * y,
-            -1.0925484305920792 * y * z,
-            0.31539156525252005 * (2.0 * z * z - x * x - y * y),
-            -1.0925484305920792 * x * z,
-            0.5462742152960396 * (x * x - y * y),
-        ],
-        axis=1,
-    )
+def _in_image(seen: Subject, camera: Camera, within: npt.NDArray[np.bool_]) -> tuple[F32, npt.NDArray[np.int32], float]:
+    """As _project, front to back."""
+    intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
+    intrinsics *= np.tile([COLUMNS / camera.width, ROWS / camera.height], 2)
+    splats, index, framed = _project(seen.positions, seen.radii, within, camera.world_to_camera, intrinsics)
+    order = rough_order(splats[:, DEPTH])
+    return splats[order], index[order], framed
 
 
-@njit(cache=True, nogil=True)
-def _blend(
-    columns: F64, rows: F64, reach: F64, depth: F64, opacities: F64, depths: F64, passed: F64, weights: F64
-) -> None:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _project(
+    positions: F64, radii: F64, within: npt.NDArray[np.bool_], view: F64, intrinsics: F64
+) -> tuple[F32, npt.NDArray[np.int32], float]:
+    """Column, row, reach and depth [m,4] of the splats in the image, which they are [m], and Glance.framed.
+
+    ``intrinsics``: focal lengths and the middle in cells.
+    """
+    focal_x, focal_y, middle_x, middle_y = intrinsics
+    found, index = np.empty((len(positions), 4), np.float32), np.empty(len(positions), np.int32)
+    count = inside = wanted = 0
+    for i in range(len(positions)):
+        x, y, z = positions[i, 0], positions[i, 1], positions[i, 2]
+        wanted += within[i]
+        depth = view[2, 0] * x + view[2, 1] * y + view[2, 2] * z + view[2, 3]
+        if not depth > NEAR_PLANE:
+            continue
+        column = focal_x * (view[0, 0] * x + view[0, 1] * y + view[0, 2] * z + view[0, 3]) / depth + middle_x
+        row = focal_y * (view[1, 0] * x + view[1, 1] * y + view[1, 2] * z + view[1, 3]) / depth + middle_y
+        inside += within[i] and 0.0 < column < COLUMNS and 0.0 < row < ROWS
+        reach = radii[i] * focal_x / depth
+        margin = min(3.0 * reach, MAX_REACH)
+        if not depth > 0.3 * radii[i] or not -margin < column < COLUMNS + margin or not -margin < row < ROWS + margin:
+            continue
+        found[count, COLUMN], found[count, ROW], found[count, REACH], found[count, DEPTH] = column, row, reach, depth
+        index[count] = i
+        count += 1
+    return found[:count], index[:count], inside / wanted if wanted else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _blend(splats: F32, opacities: F64, depths: F64, passed: F64, weights: F64) -> None:
     """Composite front to back; a splat smaller than a cell counts by its area."""
     height, width = passed.shape
-    for n in range(len(columns)):
+    for n in range(len(splats)):
+        at_x, at_y, reach = np.float64(splats[n, COLUMN]), np.float64(splats[n, ROW]), np.float64(splats[n, REACH])
         # A box filter as wide as a cell blurs the splat and lowers its peak as much.
-        variance = reach[n] * reach[n] + 0.1
-        peak = opacities[n] * reach[n] * reach[n] / variance
+        variance = reach * reach + 0.1
+        peak = opacities[n] * reach * reach / variance
         limit = min(3.0 * math.sqrt(variance), MAX_REACH)
-        first, last = max(0, math.ceil(rows[n] - 0.5 - limit)), min(height - 1, int(rows[n] - 0.5 + limit))
-        left, right = max(0, math.ceil(columns[n] - 0.5 - limit)), min(width - 1, int(columns[n] - 0.5 + limit))
+        first, last = max(0, math.ceil(at_y - 0.5 - limit)), min(height - 1, int(at_y - 0.5 + limit))
+        left, right = max(0, math.ceil(at_x - 0.5 - limit)), min(width - 1, int(at_x - 0.5 + limit))
         for row in range(first, last + 1):
-            dy = row + 0.5 - rows[n]
+            dy = row + 0.5 - at_y
             for column in range(left, right + 1):
                 if passed[row, column] < 0.01:
                     continue
-                dx = column + 0.5 - columns[n]
+                dx = column + 0.5 - at_x
                 alpha = peak * math.exp(-0.5 * (dx * dx + dy * dy) / variance)
                 weights[n] += alpha * passed[row, column]
                 passed[row, column] *= 1.0 - alpha
                 if passed[row, column] < 0.5 and depths[row, column] == math.inf:
-                    depths[row, column] = depth[n]
+                    depths[row, column] = splats[n, DEPTH]
+
+
+@njit(cache=True, nogil=True)
+def _colours(positions: F64, sh: F32, centre: F64, index: npt.NDArray[np.int32], weights: F64) -> tuple[float, float]:
+    """Glance.junk and Glance.trained: means over the splats ``index`` [m] by their weights, seen from ``centre``."""
+    basis = np.empty(8)
+    junk, trained, total, varied = 0.0, 0.0, 0.0, 0.0
+    for n in range(len(index)):
+        i = index[n]
+        x, y, z = positions[i, 0] - centre[0], positions[i, 1] - centre[1], positions[i, 2] - centre[2]
+        length = math.sqrt(x * x + y * y + z * z)
+        sh_basis(x / length, y / length, z / length, 8, basis)
+        beyond, here, anywhere = 0.0, 0.0, 0.0
+        for channel in range(3):
+            plain = 0.5 + SH_DC * sh[i, 0, channel]
+            added = 0.0
+            for k in range(8):
+                added += basis[k] * sh[i, k + 1, channel]
+                anywhere += sh[i, k + 1, channel] ** 2
+            here += added * added
+            colour = plain + added
+            beyond += max(-colour, colour - 1.0, 0.0) - max(-plain, plain - 1.0, 0.0)
+        junk += weights[n] * max(beyond, 0.0)
+        total += weights[n]
+        # Harmonics are orthonormal over the sphere, whose area is 4 pi.
+        if anywhere > 0.0:
+            trained += weights[n] * here * 4.0 * math.pi / anywhere
+            varied += weights[n]
+    return junk / total, trained / varied if varied > 0.0 else 0.0

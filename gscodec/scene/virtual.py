@@ -18,13 +18,14 @@ import numpy.typing as npt
 from gscodec.cloud import GaussianCloud
 from gscodec.errors import BadInputError
 from gscodec.scene.camera import Camera
-from gscodec.scene.probe import NEAR_PLANE, Glance, Subject, glance, subject
+from gscodec.scene.probe import NEAR_PLANE, Glance, Subject, glance, light, subject
 from gscodec.scene.upright import up_directions
 
 F64 = npt.NDArray[np.float64]
 
 MAX_VIEWS = 1000
-TRIES = 160  # at random, for each direction that may be up
+TRIES = 96  # at random, for each direction that may be up
+LIKELIER = 1.1  # how much more another direction must show than that which most trainers have
 ROUNDS = (
     0.5,
     0.3,
@@ -32,7 +33,7 @@ ROUNDS = (
     0.1,
 )  # radii: standard deviation of eyes about the best, twice that of what is looked at
 PARENTS, CHILDREN = 12, 40  # the best so far, and tries of a round about them; one for each view if that is more
-TELLING, MARGIN = 12, 0.3  # best tries that tell which way is up, and by how much they must
+FULLY_TRAINED = 1.5  # Glance.trained up to which more is better
 FOCAL = 0.875  # of the width: 59 degrees across
 INWARD = 0.75  # part of the tries that look at the middle
 NEAREST, FARTHEST = 0.5, 2.8  # distances from the middle, in radii
@@ -71,14 +72,22 @@ def virtual_views(
         raise BadInputError("no visible splat to look at", field="cloud", found=len(cloud), allowed="at least 1")
     place = find_place(seen)
     ups = up_directions(seen.normals, seen.opacities * seen.grain**2)
+    found = [_search(seen, place, up, count, rng, (width, height)) for up in ups]
+    # Which way is up shows in how much of the scene is seen by those who stand upright: from below, or from behind a
+    # wall, it is little. Where all show as much, the likelier one stays.
+    shown = [_variety(np.sum([light(seen, view) for view in views], axis=0)) for views in found]
+    shown[0] *= LIKELIER
+    views = found[int(np.argmax(shown))]
+    names = [f"virtual_{number:04d}" for number in range(count)]
+    return [replace(view, name=name, image=name) for view, name in zip(views, names, strict=True)]
+
+
+def _search(
+    seen: Subject, place: Place, up: F64, count: int, rng: np.random.Generator, size: tuple[int, int]
+) -> list[Camera]:
+    """The best views with ``up`` upwards."""
     tries = _Tries(seen, place)
-    for up in ups:
-        tries.add([_somewhere(place, up, rng) for _ in range(TRIES)], up, width, height)
-    # What is up shows in where one can stand; where nothing shows it, the likelier one stays.
-    best = [float(np.sort(part)[-TELLING:].mean()) for part in tries.scores().reshape(len(ups), TRIES)]
-    best[0] += MARGIN
-    first = int(np.argmax(best))
-    tries.keep(slice(first * TRIES, (first + 1) * TRIES))
+    tries.add([_somewhere(place, up, rng) for _ in range(TRIES)], up, size)
     for spread in ROUNDS:
         parents = [tries.places[number] for number in tries.best(PARENTS)]
         children = []
@@ -86,10 +95,14 @@ def virtual_views(
             eye, target = parents[number % PARENTS]
             off = spread * place.radius * rng.standard_normal((2, 3))
             children.append((eye + off[0], target + 0.5 * off[1]))
-        tries.add(children, ups[first], width, height)
-    views = [tries.cameras[number] for number in tries.best(count)]
-    names = [f"virtual_{number:04d}" for number in range(count)]
-    return [replace(view, name=name, image=name) for view, name in zip(views, names, strict=True)]
+        tries.add(children, up, size)
+    return [tries.cameras[number] for number in tries.best(count)]
+
+
+def _variety(light: F64) -> float:
+    """How many splats share the light [n]: the exponential of its entropy."""
+    shares = light[light > 0.0] / max(float(light.sum()), 1e-30)
+    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 class _Tries:
@@ -101,16 +114,12 @@ class _Tries:
         self.places: list[tuple[F64, F64]] = []
         self._glances: list[Glance] = []
 
-    def add(self, places: list[tuple[F64, F64]], up: F64, width: int, height: int) -> None:
-        cameras = [look_at(eye, target, up, width, height) for eye, target in places]
+    def add(self, places: list[tuple[F64, F64]], up: F64, size: tuple[int, int]) -> None:
+        cameras = [look_at(eye, target, up, *size) for eye, target in places]
         with ThreadPoolExecutor(numba.get_num_threads()) as pool:
             self._glances += pool.map(lambda camera: glance(self._seen, camera, self._place.within), cameras)
         self.places += places
         self.cameras += cameras
-
-    def keep(self, part: slice) -> None:
-        """These and no others."""
-        self.cameras, self.places, self._glances = self.cameras[part], self.places[part], self._glances[part]
 
     def scores(self) -> F64:
         return _scores(self._glances, self.cameras, self._place)
@@ -190,6 +199,7 @@ def _scores(glances: list[Glance], cameras: list[Camera], place: Place) -> F64:
     framed = np.array([look.framed for look in glances])
     scores = 4.0 * surroundings * cover + (3.0 - 2.0 * surroundings) * framed
     scores -= 2.0 * close + 2.0 * blocked + (0.2 + 0.9 * surroundings) * blur + 10.0 * junk
+    scores += np.minimum([look.trained for look in glances], FULLY_TRAINED)
     return np.asarray(np.where(cover > 0.0, scores, scores.min() - 10.0), np.float64)
 
 

@@ -33,6 +33,7 @@ USUAL_FOCAL = 700.0  # pixels per radian of the images that people train on
 DILATION = 0.3  # px², what a rasteriser adds
 NEUTRAL_OPACITY = 0.2  # opacity at which OPACITY_POWER changes nothing
 POSITION_CLASSES = 4000  # bound on |position class|, far beyond any float32
+CLEAR_SHARE, HIDDEN_SHARE = 3.0, 0.3  # of what a splat alone shows: expected in other views if typical, if hidden
 _BLOCK = 65536  # splats at a time
 
 
@@ -133,5 +134,9 @@ def _shown(footprint: F64, visibility: Visibility) -> F64:
         return np.zeros(len(footprint))
     alone = np.exp2(2.0 * footprint)
     unit = np.exp2(np.median(2.0 * footprint[large & seen] - np.log2(visibility.weights[large & seen])))
+    if visibility.clear is not None:
+        # Other views would show it too, but less of what stands behind something.
+        typical = max(float(np.median(visibility.clear[large])), 1e-3)
+        alone *= CLEAR_SHARE * np.sqrt(visibility.clear / typical) + HIDDEN_SHARE
     weight = np.log2(unit * visibility.weights + visibility.doubt * alone) / 2.0
     return np.asarray(weight - footprint - np.mean((weight - footprint)[large]))

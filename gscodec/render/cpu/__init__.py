@@ -8,5 +8,6 @@ from gscodec.render.cpu.fisher import fisher_information
 from gscodec.render.cpu.forward import render
 from gscodec.render.cpu.removal import removal_error
 from gscodec.render.cpu.sensitivity import gradients
+from gscodec.render.cpu.sight import visibility
 
-__all__ = ["contributions", "fisher_information", "gradients", "removal_error", "render"]
+__all__ = ["contributions", "fisher_information", "gradients", "removal_error", "render", "visibility"]

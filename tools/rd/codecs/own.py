@@ -23,7 +23,7 @@ WARM_UP_SPLATS = 4000
 # What decides about the bytes: the version alone would keep rows while the codec is worked on.
 CODEC_SOURCES = ("*.py", "bitstream/*.py", "entropy/*.py", "transform/*.py", "branches/**/*.py")
 CONTROL_SOURCES = ("rate/*.py", "importance/*.py", "importance/*.npz", "cli/targets.py", "cli/views.py")
-CONTROL_SOURCES += ("scene/virtual.py", "scene/probe.py", "scene/upright.py")
+CONTROL_SOURCES += ("scene/virtual.py", "scene/probe.py", "scene/upright.py", "scene/depths.py", "render/cpu/sight.py")
 
 
 class OwnCodec:
