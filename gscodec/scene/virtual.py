@@ -24,7 +24,7 @@ from gscodec.scene.upright import up_directions
 F64 = npt.NDArray[np.float64]
 
 MAX_VIEWS = 1000
-TRIES = 96  # at random, for each direction that may be up
+TRIES = 160  # at random, for each direction that may be up
 LIKELIER = 1.1  # how much more another direction must show than that which most trainers have
 ROUNDS = (
     0.5,
