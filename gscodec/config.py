@@ -112,8 +112,9 @@ class Visibility:
     ``doubt``: how far the views are to be distrusted, as the share of what a splat alone would show that is added; 1
     for views that nobody took, 0.1 where a scene is looked at from nearly the same places. ``centres`` float64[V,3]:
     where the cameras were, and ``shown`` float32[V,S]: the weight that each alone shows of the splats ``sample``
-    int64[S]. ``clear`` float32[N], 0..1: the part of a splat that nothing hides, from where least does; None: not
-    known. Raises BadInputError.
+    int64[S]. ``clear`` float32[N], 0..1: the part of a splat that nothing hides, mean of the three views where least
+    does, 0 for each that there is not; None: not known. Where it is known, doubt adds more of what is clear, less of
+    what is hidden. Raises BadInputError.
     """
 
     weights: npt.NDArray[np.float64]

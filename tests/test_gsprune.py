@@ -118,10 +118,8 @@ def test_virtual_views_where_they_are_asked_for(ply: Path, tmp_path: Path, capsy
     for preset, views, weighed in (
         ("default", virtual, seen),
         ("default", (), None),
-        ("default", ("--views", "none"), None),
         ("fast", virtual, seen),
         ("fast", (), None),
-        ("fast", ("--views", "none"), None),
     ):
         out = tmp_path / "out.gsb"
         found = run(gsenc, capsys, ply, "-f", "-o", out, "--preset", preset, *views)
@@ -131,8 +129,6 @@ def test_virtual_views_where_they_are_asked_for(ply: Path, tmp_path: Path, capsy
     assert data["views"] == {"used": 16, "source": "16 virtual views"}
     assert "without views" in refused(gsprune, capsys, ply, "-f", "--method", "opacity", "--count", 3, *virtual)
     assert "from any view" in refused(gsenc, capsys, ply, "--lossless", *virtual)
-    for more in (("--prune", "eagles:0.2"), ("--preset", "max"), ("--min-psnr", 30)):
-        assert "views" in refused(gsenc, capsys, ply, "-f", *more, "--views", "none")
 
 
 def test_a_scene_with_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

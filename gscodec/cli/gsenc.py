@@ -21,7 +21,7 @@ from gscodec.cli.common import (
 )
 from gscodec.cli.encode_report import counts, encode_data, encode_lines, encode_warnings
 from gscodec.cli.progress import Progress
-from gscodec.cli.targets import add_target_options, encode_to_target, goals_of, has_target
+from gscodec.cli.targets import add_target_options, encode_to_target, goals_of, has_target, judged_from
 from gscodec.cli.views import (
     add_views_option,
     at_most_threads,
@@ -41,7 +41,6 @@ from gscodec.formats.ply import read_ply
 from gscodec.importance import METHODS
 from gscodec.importance.prune import PruneSpec, prune
 from gscodec.rate.allocation import allocate
-from gscodec.rate.reference import Reference
 from gscodec.sanitise import sanitise
 
 _OTHER_FORMATS = (".gsb", ".spz", ".sog", ".splat", ".ksplat", ".spx", ".rad", ".glb", ".gltf", ".usd", ".usdz", ".zip")
@@ -184,7 +183,7 @@ def _weighed(
     cloud: GaussianCloud, config: EncodeConfig, named: str | None, progress: Progress
 ) -> tuple[EncodeConfig, Visibility | None, str]:
     """What views show of splats, if --views names any or the preset looks, and they in words; for "max" also the steps
-    that the scene wants, judged from other views where there are. Raises BadInputError.
+    that the scene wants. Virtual views that judge these do not weigh splats. Raises BadInputError.
     """
     if config.lossless:
         return config, None, ""
@@ -194,7 +193,7 @@ def _weighed(
     chosen = control_views(sound, named, progress)
     views = capture_views(named) if is_capture(named) else list(chosen.scored)
     found = visibility_from(cloud, views, named, progress)
-    offsets = allocate(cloud, config, Reference(sound, chosen.judges), found)
+    offsets = allocate(cloud, config, judged_from(sound, chosen)[0], found)
     return replace(config, offsets=offsets), found, in_words(len(views), named)
 
 

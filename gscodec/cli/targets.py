@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gscodec.cli.progress import Progress
-from gscodec.cli.views import NONE, at_most_threads, control_views, in_words, visibility_for, visibility_from
+from gscodec.cli.views import ControlViews, at_most_threads, control_views, in_words, visibility_for, visibility_from
 from gscodec.cloud import GaussianCloud
 from gscodec.config import EncodeConfig
 from gscodec.encoder import EncodeReport
@@ -118,17 +118,11 @@ def prepare(
         shown = cloud if whole else sanitise(source)[0]
         chosen = control_views(shown, named, progress)
         progress("judging", 0.0)
-        reference = Reference(shown, chosen.judges)
-        views, words = len(reference.views), chosen.words
-        if views < len(chosen.judges):
-            words += f", {len(chosen.judges) - views} of them blank"
-        if reference.blank:
-            allowed = "views that show something of the scene"
-            raise BadInputError("nothing to judge quality by", field="views", found=words, allowed=allowed)
+        reference, words = judged_from(shown, chosen)
+        views = len(reference.views)
     if judged and config.preset != "fast":
         scored = len(chosen.scored)
-        seen = Seen(cloud, chosen.scored, progress=progress)
-        scores = target_scores(cloud, seen) if prunes else None
+        scores = target_scores(cloud, Seen(cloud, chosen.scored, progress=progress)) if prunes else None
         visibility = visibility_from(cloud, chosen.scored, named, progress)
         weighed = in_words(scored, named)
     elif named is not None:
@@ -137,6 +131,17 @@ def prepare(
         config = replace(config, offsets=allocate(cloud, config, reference, visibility))
     codec = CloudCodec(cloud, config, reference, scores, visibility, progress)
     return Prepared(codec, views, words, scored, weighed, dropped, time.perf_counter() - start)
+
+
+def judged_from(shown: GaussianCloud, chosen: ControlViews) -> tuple[Reference, str]:
+    """What judges files by the views chosen for that, and these in words. Raises BadInputError if they show nothing."""
+    reference, words = Reference(shown, chosen.judges), chosen.words
+    if len(reference.views) < len(chosen.judges):
+        words += f", {len(chosen.judges) - len(reference.views)} of them blank"
+    if reference.blank:
+        allowed = "views that show something of the scene"
+        raise BadInputError("nothing to judge quality by", field="views", found=words, allowed=allowed)
+    return reference, words
 
 
 def encode_to_target(
@@ -159,7 +164,7 @@ def encode_to_target(
     def told(what: str, share: float) -> None:
         progress(stage + what, share)
 
-    judged = (config.preset != "fast" and named != NONE) or goals.floor is not None
+    judged = config.preset != "fast" or goals.floor is not None
     with at_most_threads(config.threads):
         prepared = prepare(source, cloud, config, named, prunes, judged, told)
         reached = reach(goals, prepared.codec, tell)

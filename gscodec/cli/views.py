@@ -20,7 +20,6 @@ from gscodec.render.cpu import visibility
 from gscodec.scene import Camera, load_capture, virtual_views
 
 VIRTUAL = "virtual"  # --views virtual: by views that nobody took
-NONE = "none"  # --views none: nothing is rendered
 VIRTUAL_VIEWS = 16
 VIRTUAL_SEED = 1 << 16  # gsrd measures from those of its own small seeds: no file is to be judged where it was tuned
 JUDGES, SCORED, VIRTUAL_JUDGES = 16, 24, 8  # views that a target is reached with
@@ -35,14 +34,14 @@ def add_views_option(parser: argparse.ArgumentParser) -> None:
         "--views",
         metavar="CAPTURE",
         help="folder or file with cameras (COLMAP, transforms.json, cameras.json), of which the training views count; "
-        f'"{VIRTUAL}": views placed from the scene itself, as where views are needed and none are named; '
-        f'"{NONE}": render nothing (folders of those names: ./{VIRTUAL}, ./{NONE})',
+        f'or "{VIRTUAL}": views placed from the scene itself, as where views are needed and none are named '
+        f"(a folder of that name: ./{VIRTUAL})",
     )
 
 
 def is_capture(named: str | None) -> TypeGuard[str]:
-    """Whether that is what --views names, and not virtual views or none."""
-    return named not in (None, VIRTUAL, NONE)
+    """Whether that is what --views names, and not virtual views."""
+    return named not in (None, VIRTUAL)
 
 
 def in_words(count: int, named: str | None) -> str:
@@ -69,12 +68,7 @@ class ControlViews:
 
 
 def control_views(cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]) -> ControlViews:
-    """Evenly chosen training views of a capture, else virtual ones.
-
-    Raises BadInputError as ``seen_for``, and for --views none.
-    """
-    if named == NONE:
-        raise BadInputError("judged by rendering", field="views", found=NONE, allowed=f"a capture, {VIRTUAL}")
+    """Evenly chosen training views of a capture, else virtual ones. Raises BadInputError as ``seen_for``."""
     if is_capture(named):
         views = capture_views(named)
         if len(views) < FEWEST_TO_SHARE:
@@ -132,8 +126,6 @@ def _seen(cloud: GaussianCloud, named: str | None, progress: Callable[[str, floa
 def _views_for(
     cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]
 ) -> tuple[list[Camera], str]:
-    if named == NONE:
-        raise BadInputError("this needs views", field="views", found=NONE, allowed=f"a capture, {VIRTUAL}")
     if is_capture(named):
         views = capture_views(named)
     else:
@@ -142,15 +134,11 @@ def _views_for(
     return views, in_words(len(views), named)
 
 
-def visibility_for(
-    cloud: GaussianCloud, named: str, progress: Callable[[str, float], None]
-) -> tuple[Visibility | None, str]:
+def visibility_for(cloud: GaussianCloud, named: str, progress: Callable[[str, float], None]) -> tuple[Visibility, str]:
     """What the encoder may know of each splat from the views that --views names, and these in words.
 
     Raises BadInputError as ``seen_for``.
     """
-    if named == NONE:
-        return None, ""
     views, words = _views_for(cloud, named, progress)
     return visibility_from(cloud, views, named, progress), words
 

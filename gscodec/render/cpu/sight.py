@@ -19,6 +19,7 @@ from gscodec.cloud import GaussianCloud
 from gscodec.config import Visibility, no_progress
 from gscodec.render.cpu import pixels as px
 from gscodec.render.cpu import projection as pj
+from gscodec.sanitise import usable
 from gscodec.scene.camera import Camera
 from gscodec.scene.depths import rough_order
 
@@ -27,16 +28,19 @@ F32 = npt.NDArray[np.float32]
 CELLS = 160  # across an image; no cell is smaller than a pixel
 BLUR = 0.2  # variance of a cell, in cells
 SAMPLE_SPLATS = 65536  # of which it is kept what each view alone shows
-BEST_VIEWS = 3  # in which a splat is as clear as it gets
+BEST_VIEWS = 3  # that tell how clear a splat is
 FAINT = 0.05  # pixels of light below which a view does not tell how clear a splat is
 FARTHEST, LONGEST = 1e15, 18.0  # world units, log scale: what is beyond overflows single precision
+AT_ONCE = 1 << 26  # splats of all views that are looked at together, some 52 bytes each
 WIDE = 16  # cells: broader ellipses are worth the search for the ends of each row
 GATHERED = 256  # splats fetched at a time, so that waiting for memory overlaps
 
 # Columns of what stays the same for all views ...
 X, Y, Z, XX, XY, XZ, YY, YZ, ZZ, OPACITY = range(10)
-# ... and of a splat in one view: conic and centre in cells, the largest alpha, x' conic x where it is cut off.
-AT_X, AT_Y, CONIC_XX, CONIC_XY, CONIC_YY, PEAK, CUT = range(7)
+# ... and of a splat in one view: its centre and how far it reaches, in cells, the largest alpha, and x' conic x where
+# it is cut off; 1 / variance within a row, and how its middle moves from row to row.
+AT_X, AT_Y, REACH_X, REACH_Y, PEAK, CUT, ROW, SLANT = range(8)
+COLUMNS = 8
 
 
 def visibility(
@@ -45,19 +49,21 @@ def visibility(
     doubt: float,
     progress: Callable[[str, float], None] = no_progress,
 ) -> Visibility:
-    """What ``views`` show of a cloud's splats, with ``doubt`` as Visibility has it; nothing of splats that are not
-    finite. The same for any number of threads, of which it takes as many as numba has.
+    """What ``views`` show of a cloud's splats, ``doubt`` as Visibility has it; nothing of splats that no file keeps.
+
+    The same for any number of threads, of which it takes as many as numba has, but for very large clouds.
 
     ``progress``: called with ("looking", share of the views done). Raises BadInputError as Visibility.
     """
     count = len(cloud)
     table = np.zeros((count, 10), np.float32)
     _prepare(cloud.positions, cloud.log_scales, cloud.quats_wxyz, cloud.opacity_logits, table)
+    table[~usable(cloud)[0], OPACITY] = 0.0
     sample = np.arange(0, count, max(-(-count // SAMPLE_SPLATS), 1))
     weights, of_sample = np.zeros(count), np.zeros((len(views), len(sample)), np.float32)
     best = np.zeros((count, min(BEST_VIEWS, len(views))), np.float32)
     known = np.zeros(count, np.bool_)
-    threads = numba.get_num_threads()
+    threads = max(1, min(numba.get_num_threads(), AT_ONCE // max(count, 1)))
     antialiased = cloud.meta.render_mode == "antialiased"
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(views), threads):
@@ -118,7 +124,7 @@ def _project(
     blur: np.float32,
     antialiased: bool,
 ) -> tuple[F32, F32, npt.NDArray[np.int32]]:
-    """As projection.project. Of the splats in the image: what _blend needs [m,7], depths [m], which they are [m]."""
+    """As projection.project. Of the splats in the image: what _blend needs [m,8], depths [m], which they are [m]."""
     width, height, fx, fy = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3]
     guard_x, guard_y = np.float32(pj.GUARD * 0.5 * width / fx), np.float32(pj.GUARD * 0.5 * height / fy)
     limit_x, limit_y = np.float32(pj.CENTRE_LIMIT * 0.5 * width / fx), np.float32(pj.CENTRE_LIMIT * 0.5 * height / fy)
@@ -128,7 +134,7 @@ def _project(
     dilation = np.float32(pj.DILATION / (cell * cell))
     zero, one, two, most, least = np.float32(0), np.float32(1), np.float32(2), np.float32(1e30), np.float32(1e-9)
     floor = np.float32(pj.MIN_ALPHA)
-    splats, depths = np.empty((len(table), 7), np.float32), np.empty(len(table), np.float32)
+    splats, depths = np.empty((len(table), COLUMNS), np.float32), np.empty(len(table), np.float32)
     index, count = np.empty(len(table), np.int32), 0
     for i in range(len(table)):
         s = table[i]
@@ -152,10 +158,14 @@ def _project(
         # The rasteriser's dilation adds light unless the splat's opacity makes up for it; a cell's blur does not.
         lit = cxx * cyy if antialiased else (cxx + dilation) * (cyy + dilation)
         cxx, cyy = cxx + dilation + blur, cyy + dilation + blur
-        det = cxx * cyy - cxy * cxy
+        # Differences of large numbers: of a needle they keep nothing but the bounds that a covariance has.
+        wider = dilation + blur
+        det = max(cxx * cyy - cxy * cxy, wider * (cxx + cyy - wider))
         if not det > zero or not det < most:
             continue
-        peak = s[OPACITY] * math.sqrt(max(lit - cxy * cxy, zero) / det)
+        own = zero if antialiased else dilation
+        area = max(lit - cxy * cxy, own * (cxx + cyy - two * wider + own))
+        peak = s[OPACITY] * math.sqrt(min(area, det) / det)
         if not peak > least:
             continue
         cut = max(two * math.log(peak / floor), one)
@@ -167,7 +177,7 @@ def _project(
             continue
         found = splats[count]
         found[AT_X], found[AT_Y], found[PEAK], found[CUT] = at_x, at_y, peak, cut
-        found[CONIC_XX], found[CONIC_XY], found[CONIC_YY] = cyy / det, -cxy / det, cxx / det
+        found[REACH_X], found[REACH_Y], found[ROW], found[SLANT] = reach_x, reach_y, cyy / det, cxy / cyy
         depths[count], index[count] = z, i
         count += 1
     return splats[:count], depths[:count], index[:count]
@@ -185,38 +195,37 @@ def _blend(
     alone: F32,
 ) -> None:
     """Composite front to back; ``shown`` and ``alone`` [N] get the light of each splat in pixels."""
-    zero, eighth = np.float32(0.0), np.float32(0.125)
+    zero, sixteenth = np.float32(0.0), np.float32(0.0625)
     # Cells beyond the image, which a loop over a row may touch, are dark.
     passed, inside = np.zeros((rows, columns + 8), np.float32), np.zeros(columns + 8, np.float32)
     passed[:, :columns], inside[:columns] = np.float32(1.0), np.float32(1.0)
-    near = np.empty((GATHERED, 7), np.float32)
+    near = np.empty((GATHERED, COLUMNS), np.float32)
     for n in range(len(order)):
         if n % GATHERED == 0:
             for k in range(min(GATHERED, len(order) - n)):
                 near[k] = splats[order[n + k]]
         s = near[n % GATHERED]
-        at_x, at_y, a, b, c, peak, cut = s[AT_X], s[AT_Y], s[CONIC_XX], s[CONIC_XY], s[CONIC_YY], s[PEAK], s[CUT]
-        span = cut / (a * c - b * b)
-        reach_x, reach_y = math.sqrt(c * span), math.sqrt(a * span)
-        top, bottom = max(math.ceil(at_y - reach_y), 0), min(math.floor(at_y + reach_y), rows - 1)
-        left, right = max(math.ceil(at_x - reach_x), 0), min(math.floor(at_x + reach_x), columns - 1)
+        at_x, at_y, peak, cut, inverse, slant = s[AT_X], s[AT_Y], s[PEAK], s[CUT], s[ROW], s[SLANT]
+        top, bottom = max(math.ceil(at_y - s[REACH_Y]), 0), min(math.floor(at_y + s[REACH_Y]), rows - 1)
+        left, right = max(math.ceil(at_x - s[REACH_X]), 0), min(math.floor(at_x + s[REACH_X]), columns - 1)
         first, last = left, right
+        square, lowest = -sixteenth * inverse, max(-sixteenth * cut, px.LOWEST)
+        down = cut / (s[REACH_Y] * s[REACH_Y])  # 1 / the variance of rows
         light, full = zero, zero
         for row in range(top, bottom + 1):
             dy = np.float32(row) - at_y
+            middle, constant = at_x + slant * dy, -sixteenth * down * dy * dy
             if right - left > WIDE:
-                root = math.sqrt(max(b * b * dy * dy - a * (c * dy * dy - cut), zero))
-                first = max(math.ceil(at_x - (b * dy + root) / a), left)
-                last = min(math.floor(at_x - (b * dy - root) / a), right)
-            line, start = passed[row], np.float32(first) - at_x
-            linear, constant, square = -eighth * b * dy, -eighth / 2 * c * dy * dy, -eighth / 2 * a
-            # Whole groups of eight, as vector instructions take them; alpha is 0 where the ellipse ends.
+                half = math.sqrt(max(cut - down * dy * dy, zero) / inverse)
+                first, last = max(math.ceil(middle - half), left), min(math.floor(middle + half), right)
+            line, start = passed[row], np.float32(first) - middle
+            # Whole groups of eight, as vector instructions take them; alpha is 0 beyond the ellipse.
             for k in range((last - first + 8) // 8 * 8):
                 i = np.uint64(first) + np.uint64(k)
                 dx = start + np.float32(k)
-                u = (square * dx + linear) * dx + constant
+                u = square * dx * dx + constant
                 alpha = min(peak * px.exp_eighths(u), px.CEILING)
-                alpha = alpha if u > px.LOWEST else zero
+                alpha = alpha if u > lowest else zero
                 taken = alpha * line[i]
                 light += taken
                 full += alpha * inside[i]
@@ -232,6 +241,6 @@ def _add(shown: F32, alone: F32, weights: npt.NDArray[np.float64], best: F32, kn
         if not alone[i] > FAINT:
             continue
         known[i] = True
-        share = shown[i] / alone[i]
+        share = min(shown[i] / alone[i], np.float32(1.0))
         for place in range(best.shape[1]):
             share, best[i, place] = min(share, best[i, place]), max(share, best[i, place])
