@@ -104,10 +104,8 @@ def _normals(cloud: GaussianCloud, index: npt.NDArray[np.int64]) -> F64:
 
 def glance(seen: Subject, camera: Camera, within: npt.NDArray[np.bool_]) -> Glance:
     """What ``camera`` sees of a subject whose splats ``within`` [n] should be in the image."""
-    splats, index, framed = _in_image(seen, camera, within)
-    depths, passed = np.full((ROWS, COLUMNS), np.inf), np.ones((ROWS, COLUMNS))
-    weights = np.zeros(len(index))
-    _blend(splats, seen.opacities[index], depths, passed, weights)
+    image = _image(seen, camera, within)
+    splats, index, weights, depths, framed = image.splats, image.index, image.weights, image.depths, image.framed
     total = float(weights.sum())
     if total <= 0.0:
         return Glance(depths, 0.0, 0.0, 0.0, framed, 0.0)
@@ -118,27 +116,39 @@ def glance(seen: Subject, camera: Camera, within: npt.NDArray[np.bool_]) -> Glan
     middle = order[np.searchsorted(np.cumsum(weights[order]), total / 2.0)]
     few = slice(0, None, JUDGED)
     junk, trained = _colours(seen.positions, seen.sh, camera.centre, index[few], weights[few])
-    return Glance(depths, float(1.0 - passed.mean()), float(grain[middle]), junk, framed, trained)
+    return Glance(depths, float(1.0 - image.passed.mean()), float(grain[middle]), junk, framed, trained)
 
 
 def light(seen: Subject, camera: Camera) -> F64:
     """What each splat [n] adds to the image of ``camera``, in cells."""
-    splats, index, _ = _in_image(seen, camera, np.zeros(len(seen.positions), np.bool_))
-    depths, passed = np.full((ROWS, COLUMNS), np.inf), np.ones((ROWS, COLUMNS))
-    weights = np.zeros(len(index))
-    _blend(splats, seen.opacities[index], depths, passed, weights)
+    image = _image(seen, camera, np.zeros(len(seen.positions), np.bool_))
     found = np.zeros(len(seen.positions))
-    found[index] = weights
+    found[image.index] = image.weights
     return found
 
 
-def _in_image(seen: Subject, camera: Camera, within: npt.NDArray[np.bool_]) -> tuple[F32, npt.NDArray[np.int32], float]:
-    """As _project, front to back."""
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """Splats front to back as _project has them, ``index`` and ``framed`` too; what each adds; what passes them all."""
+
+    splats: F32
+    index: npt.NDArray[np.int32]
+    framed: float
+    weights: F64
+    depths: F64
+    passed: F64
+
+
+def _image(seen: Subject, camera: Camera, within: npt.NDArray[np.bool_]) -> _Image:
     intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
     intrinsics *= np.tile([COLUMNS / camera.width, ROWS / camera.height], 2)
     splats, index, framed = _project(seen.positions, seen.radii, within, camera.world_to_camera, intrinsics)
     order = rough_order(splats[:, DEPTH])
-    return splats[order], index[order], framed
+    splats, index = splats[order], index[order]
+    depths, passed = np.full((ROWS, COLUMNS), np.inf), np.ones((ROWS, COLUMNS))
+    weights = np.zeros(len(index))
+    _blend(splats, seen.opacities[index], depths, passed, weights)
+    return _Image(splats, index, framed, weights, depths, passed)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -26,12 +26,8 @@ F64 = npt.NDArray[np.float64]
 MAX_VIEWS = 1000
 TRIES = 160  # at random, for each direction that may be up
 LIKELIER = 1.1  # how much more another direction must show than that which most trainers have
-ROUNDS = (
-    0.5,
-    0.3,
-    0.2,
-    0.1,
-)  # radii: standard deviation of eyes about the best, twice that of what is looked at
+# Radii: standard deviation of eyes about the best, twice that of what is looked at.
+ROUNDS = (0.5, 0.3, 0.2, 0.1)
 PARENTS, CHILDREN = 12, 40  # the best so far, and tries of a round about them; one for each view if that is more
 FULLY_TRAINED = 1.5  # Glance.trained up to which more is better
 FOCAL = 0.875  # of the width: 59 degrees across
