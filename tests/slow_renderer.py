@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numba
 import numpy as np
 
 from gscodec.cloud import SH_REST_COUNTS, CloudMeta, GaussianCloud
@@ -40,6 +42,19 @@ def random_cloud(degree: int, count: int = 60, seed: int = 1, render_mode: str =
         sh_rest=normal(SH_REST_COUNTS[degree], 3, scale=0.2),
         meta=CloudMeta(render_mode=render_mode),
     )
+
+
+def with_each_thread_count(work: Callable[[], Any]) -> list[Any]:
+    """What ``work`` returns with one thread, with two, up to all that numba has."""
+    threads = numba.get_num_threads()
+    results = []
+    try:
+        for count in range(1, threads + 1):
+            numba.set_num_threads(count)
+            results.append(work())
+    finally:
+        numba.set_num_threads(threads)
+    return results
 
 
 @dataclass(frozen=True)

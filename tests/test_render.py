@@ -5,12 +5,11 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 from gscodec_tools.metrics import psnr_float
 from gscodec_tools.quality import Reference, main, photo_quality
-from slow_renderer import HEIGHT, WIDTH, camera, random_cloud, slow_render, splats
+from slow_renderer import HEIGHT, WIDTH, camera, random_cloud, slow_render, splats, with_each_thread_count
 
 from gscodec.cloud import CloudMeta, GaussianCloud
 from gscodec.errors import BadInputError
@@ -78,14 +77,7 @@ def test_empty_cloud_is_background():
 
 def test_same_bits_for_any_number_of_threads():
     cloud = random_cloud(3, count=500)
-    threads = numba.get_num_threads()
-    images = []
-    try:
-        for count in range(1, threads + 1):
-            numba.set_num_threads(count)
-            images.append(render(cloud, camera()).tobytes())
-    finally:
-        numba.set_num_threads(threads)
+    images = with_each_thread_count(lambda: render(cloud, camera()).tobytes())
     assert len(set(images)) == 1
     assert render(cloud, camera()).tobytes() == images[0]
 

@@ -6,10 +6,9 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-import numba
 import numpy as np
 import pytest
-from slow_renderer import Splats, camera, random_cloud, slow_render, splats
+from slow_renderer import Splats, camera, random_cloud, slow_render, splats, with_each_thread_count
 
 from gscodec.cloud import GaussianCloud
 from gscodec.errors import BadInputError
@@ -126,15 +125,12 @@ def test_image_is_that_of_the_plain_renderer():
 
 def test_same_bits_for_any_number_of_threads():
     cloud = random_cloud(3, count=500)
-    threads = numba.get_num_threads()
-    results = []
-    try:
-        for count in range(1, threads + 1):
-            numba.set_num_threads(count)
-            found, seen = gradients(cloud, camera(), image_weights(camera()))
-            results.append([found[name].tobytes() for name in PARAMETERS] + [seen.screen_gradient.numpy().tobytes()])
-    finally:
-        numba.set_num_threads(threads)
+
+    def work():
+        found, seen = gradients(cloud, camera(), image_weights(camera()))
+        return [found[name].tobytes() for name in PARAMETERS] + [seen.screen_gradient.numpy().tobytes()]
+
+    results = with_each_thread_count(work)
     assert all(result == results[0] for result in results)
 
 

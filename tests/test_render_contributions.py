@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import numba
 import numpy as np
 import pytest
-from slow_renderer import camera, random_cloud, slow_render, splats
+from slow_renderer import camera, random_cloud, slow_render, splats, with_each_thread_count
 
 from gscodec.render import Contributions, Renderer, cpu
 from gscodec.render.cpu import contributions, render
@@ -49,15 +48,12 @@ def test_weights_are_those_of_the_image() -> None:
 
 def test_same_bits_for_any_number_of_threads() -> None:
     cloud = random_cloud(0, count=500)
-    threads = numba.get_num_threads()
-    results = []
-    try:
-        for count in range(1, threads + 1):
-            numba.set_num_threads(count)
-            found = contributions(cloud, camera())
-            results.append([getattr(found, name).tobytes() for name in FIELDS])
-    finally:
-        numba.set_num_threads(threads)
+
+    def work() -> list[bytes]:
+        found = contributions(cloud, camera())
+        return [getattr(found, name).tobytes() for name in FIELDS]
+
+    results = with_each_thread_count(work)
     assert all(result == results[0] for result in results)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import numba
 import numpy as np
 import pytest
-from slow_renderer import camera, random_cloud, slow_render, splats
+from slow_renderer import camera, random_cloud, slow_render, splats, with_each_thread_count
 
 from gscodec.cloud import GaussianCloud
 from gscodec.render.cpu import removal_error, render
@@ -67,12 +66,5 @@ def test_what_is_not_seen_costs_nothing() -> None:
 
 def test_same_bits_for_any_number_of_threads() -> None:
     cloud = random_cloud(1, count=500)
-    threads = numba.get_num_threads()
-    results = []
-    try:
-        for count in range(1, threads + 1):
-            numba.set_num_threads(count)
-            results.append(removal_error(cloud, camera()).tobytes())
-    finally:
-        numba.set_num_threads(threads)
+    results = with_each_thread_count(lambda: removal_error(cloud, camera()).tobytes())
     assert len(set(results)) == 1

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import numba
 import numpy as np
 import pytest
-from slow_renderer import camera, random_cloud, slow_render, splats
+from slow_renderer import camera, random_cloud, slow_render, splats, with_each_thread_count
 
 from gscodec.cloud import GaussianCloud
 from gscodec.errors import BadInputError
@@ -111,15 +110,12 @@ def test_sums_over_views(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_same_bits_for_any_number_of_threads() -> None:
     cloud = random_cloud(0, count=500)
-    threads = numba.get_num_threads()
-    results = []
-    try:
-        for count in range(1, threads + 1):
-            numba.set_num_threads(count)
-            found = visibility(cloud, views(), 1.0)
-            results.append([found.weights.tobytes(), found.shown.tobytes(), found.clear.tobytes()])
-    finally:
-        numba.set_num_threads(threads)
+
+    def work() -> list[bytes]:
+        found = visibility(cloud, views(), 1.0)
+        return [found.weights.tobytes(), found.shown.tobytes(), found.clear.tobytes()]
+
+    results = with_each_thread_count(work)
     assert all(result == results[0] for result in results)
 
 
