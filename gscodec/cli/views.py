@@ -115,10 +115,6 @@ def seen_for(
         if named is not None:
             raise BadInputError(f"{method} scores without views", field="views", found=named, allowed="no --views")
         return None, ""
-    return _seen(cloud, named, progress)
-
-
-def _seen(cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]) -> tuple[Seen, str]:
     views, words = _views_for(cloud, named, progress)
     return Seen(cloud, views, progress=progress), words
 
