@@ -98,6 +98,7 @@ def test_closed_pipe_is_quiet(gsb: Path) -> None:
 _STALLED = """
 import signal, sys, time
 from gscodec.cli import gsenc
+from gscodec.rate import fixed_quality
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background leaves it ignored
 
 def stalled(*args):
@@ -108,7 +109,7 @@ def stalled(*args):
         time.sleep(60)
     return parts(), report
 
-encode, gsenc.encode_chunks = gsenc.encode_chunks, stalled
+encode, fixed_quality.encode_chunks = fixed_quality.encode_chunks, stalled
 sys.exit(gsenc.main(sys.argv[1:]))
 """
 

@@ -229,10 +229,12 @@ def test_views_that_see_nothing(scene: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_steps_are_those_of_the_usable_splats() -> None:
-    cloud = random_cloud(60, 0, 2)
+    cloud = random_cloud(60, 0, 3)
     broken = replace(cloud, log_scales=cloud.log_scales.copy(), opacity_logits=cloud.opacity_logits.copy())
     broken.log_scales[0], broken.opacity_logits[1] = 31.0, np.inf
     config = EncodeConfig(preset="max", threads=1)
-    found, expected = (gsenc._weighed(each, config, None, lambda *_: None)[0] for each in (broken, sanitise(broken)[0]))
+    found, expected = (
+        gsenc.weighed_by(each, config, None, lambda *_: None)[0] for each in (broken, sanitise(broken)[0])
+    )
     assert found == expected
     assert found != config

@@ -112,12 +112,13 @@ def test_virtual_views_without_a_capture(ply: Path, capsys: pytest.CaptureFixtur
     assert (packed["pruned"]["kept"], packed["pruned"]["views"]) == (160, 16)
 
 
-def test_virtual_views_where_they_are_asked_for(ply: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_looks_from_virtual_views(ply: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cloud, virtual = gscodec.read_ply(ply), ("--views", "virtual")
     seen = visibility(cloud, virtual_views(cloud, VIRTUAL_VIEWS, VIRTUAL_SEED), VIRTUAL_DOUBT)
     for preset, views, weighed in (
         ("default", virtual, seen),
-        ("default", (), None),
+        ("default", (), seen),
+        ("default", ("--views", "none"), None),
         ("fast", virtual, seen),
         ("fast", (), None),
     ):

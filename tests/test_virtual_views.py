@@ -115,8 +115,9 @@ def test_the_synthetic_scene_is_seen_from_where_its_cameras_are(tmp_path):
     views = virtual_views(cloud, 8)
     distances = np.linalg.norm(np.array([view.centre for view in views]) - real.mean(axis=0), axis=1)
     assert np.median(distances) < 1.5 * np.linalg.norm(real - real.mean(axis=0), axis=1).max()
-    # y is down, and people stand above the ground looking at most steeply down
-    assert all(view.world_to_camera[1, 1] > 0.5 for view in views)
+    # y is down, and people stand above the ground looking seldom steeply down
+    assert np.median([view.world_to_camera[1, 1] for view in views]) > 0.7
+    assert all(view.world_to_camera[1, 1] > 0.0 for view in views)
 
 
 @pytest.mark.parametrize("count", [1, 2, 30])

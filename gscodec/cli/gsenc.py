@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from gscodec.cli.encode_report import counts, encode_data, encode_lines, encode_
 from gscodec.cli.progress import Progress
 from gscodec.cli.targets import add_target_options, encode_to_target, goals_of, has_target, judged_from
 from gscodec.cli.views import (
+    NONE,
     add_views_option,
     at_most_threads,
     capture_views,
@@ -35,14 +37,16 @@ from gscodec.cli.views import (
 )
 from gscodec.cloud import GaussianCloud
 from gscodec.config import PRESETS, EncodeConfig, Visibility
-from gscodec.encoder import encode_chunks
 from gscodec.errors import BadInputError
 from gscodec.formats.ply import read_ply
 from gscodec.importance import METHODS
 from gscodec.importance.prune import PruneSpec, prune
 from gscodec.rate.allocation import allocate
+from gscodec.rate.fixed_quality import FixedQuality
+from gscodec.rate.pruning import KEEPS_ALL_FROM
 from gscodec.sanitise import sanitise
 
+AUTO = "auto"  # --prune auto: what the quality does not show
 _OTHER_FORMATS = (".gsb", ".spz", ".sog", ".splat", ".ksplat", ".spx", ".rad", ".glb", ".gltf", ".usd", ".usdz", ".zip")
 
 _EXAMPLES = """\
@@ -52,7 +56,8 @@ _EXAMPLES = """\
   gsenc scene.ply --prune removal:keep=500000 --views capture/
                                          the 500,000 splats that the capture's views need most
   gsenc scene.ply --views capture/       precise where the capture's views look
-  gsenc scene.ply --views virtual        precise where views placed from the scene itself look
+  gsenc scene.ply --quality 40 --prune none
+                                         with all splats, those too that so low a quality does not show
   gsenc scene.ply --target-size 8MB      the best that goes into 8,000,000 bytes, pruned where that helps
   gsenc scene.ply --target-ratio 40 --min-psnr 38 --views capture/
                                          40 times smaller, unless that takes it below 38 dB
@@ -80,15 +85,17 @@ def _parser() -> argparse.ArgumentParser:
         "--preset",
         choices=PRESETS,
         default=EncodeConfig.preset,
-        help="how long to look for a smaller file of the same quality, default %(default)s; max also renders the "
-        "scene, from virtual views unless there are --views, and moves bits between attributes by what that shows",
+        help="how long to look for a smaller file of the same quality, default %(default)s: it looks at the scene from "
+        "virtual views unless there are --views; fast does not; max also moves bits between attributes by what that "
+        "shows",
     )
     parser.add_argument(
         "--prune",
         metavar="METHOD:AMOUNT",
         help="first remove the least important splats: a fraction (0.2), or n=COUNT to remove, keep=COUNT to keep, "
-        f"t=LOWEST score that stays; methods: {', '.join(METHODS)} (gsprune --help explains them); none: not "
-        "even for a target",
+        f"t=LOWEST score that stays; methods: {', '.join(METHODS)} (gsprune --help explains them); {AUTO}: those that "
+        f"the quality does not show, as is done below {KEEPS_ALL_FROM:g}, but with fast, if nothing is said; {NONE}: "
+        "no splat, not even for a target",
     )
     parser.add_argument(
         "--no-compensate",
@@ -112,8 +119,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     def work(args: argparse.Namespace) -> Summary:
         if args.min_psnr is not None and (args.lossless or args.quality is not None):
             parser.error("argument --min-psnr: not allowed with --quality or --lossless")
-        if args.no_compensate and args.prune in (None, "none"):
+        if args.no_compensate and args.prune in (None, AUTO, NONE):
             parser.error("argument --no-compensate: only with --prune METHOD:AMOUNT")
+        if args.prune == AUTO and args.lossless:
+            parser.error(f"argument --prune {AUTO}: not allowed with --lossless")
         return _work(args)
 
     return run(parser, work, sys.argv[1:] if argv is None else argv)
@@ -129,7 +138,7 @@ def _work(args: argparse.Namespace) -> Summary:
         strict=args.strict,
         threads=args.threads,
     )
-    spec = PruneSpec.parse(args.prune) if args.prune not in (None, "none") else None
+    spec = PruneSpec.parse(args.prune) if args.prune not in (None, AUTO, NONE) else None
     scored_by_views = spec is not None and METHODS[spec.method].needs_views
     if args.lossless and args.views is not None and not scored_by_views:
         raise BadInputError("a lossless file is the same from any view", field="views", found=args.views)
@@ -156,17 +165,20 @@ def _work(args: argparse.Namespace) -> Summary:
             seconds["prune"] = time.perf_counter() - start - seconds["read"]
         target, weighed = None, ""
         if goals is not None:
-            made = encode_to_target(goals, source, cloud, config, args.views, args.prune is None, progress)
+            made = encode_to_target(goals, source, cloud, config, args.views, args.prune in (None, AUTO), progress)
             chunks, report, quality, target = made.chunks, made.report, made.quality, made.data
             pruned, weighed = made.pruned or pruned, made.weighed
             seconds["target"] = made.data["seconds"]
         else:
             before = time.perf_counter()
             with at_most_threads(args.threads):
-                config, visibility, weighed = _weighed(cloud, config, args.views, progress)
-            if visibility is not None:
-                seconds["views"] = time.perf_counter() - before
-            chunks, report = encode_chunks(cloud, config, progress, visibility)
+                config, visibility, weighed = weighed_by(cloud, config, args.views, progress)
+                if visibility is not None:
+                    seconds["views"] = time.perf_counter() - before
+                recipe = FixedQuality(cloud, config, visibility, _prunes_below(args.prune, config))
+                chunks, report, unseen = recipe.encode(quality, progress)
+            if unseen is not None:
+                seconds["prune"], pruned = unseen.seconds, unseen
             seconds["encode"] = report.seconds
         if report.splats_in and not report.splats:
             raise BadInputError("no splat of the scene can be coded", field="dropped", found=counts(report.dropped))
@@ -179,16 +191,25 @@ def _work(args: argparse.Namespace) -> Summary:
     return Summary(encode_lines(data), data, to_stderr=output in STDOUT)
 
 
-def _weighed(
-    cloud: GaussianCloud, config: EncodeConfig, named: str | None, progress: Progress
+def _prunes_below(asked: str | None, config: EncodeConfig) -> float:
+    """The quality below which splats go that it does not show; ``asked``: --prune."""
+    if config.lossless or asked not in (None, AUTO):
+        return 0.0
+    if asked == AUTO:
+        return math.inf
+    return 0.0 if config.preset == "fast" else KEEPS_ALL_FROM
+
+
+def weighed_by(
+    cloud: GaussianCloud, config: EncodeConfig, named: str | None, progress: Callable[[str, float], None]
 ) -> tuple[EncodeConfig, Visibility | None, str]:
-    """What views show of splats, if --views names any or the preset looks, and they in words; for "max" also the steps
+    """What views show of splats, and they in words, if --views names any or the preset looks; for "max" also the steps
     that the scene wants. Virtual views that judge these do not weigh splats. Raises BadInputError.
     """
-    if config.lossless:
+    if config.lossless or (config.preset == "fast" and named is None):
         return config, None, ""
     if config.preset != "max":
-        return config, *(visibility_for(cloud, named, progress) if named is not None else (None, ""))
+        return config, *visibility_for(cloud, named, progress)
     sound, _ = sanitise(cloud)  # what is left out of every file, no step makes better
     chosen = control_views(sound, named, progress)
     views = capture_views(named) if is_capture(named) else list(chosen.scored)

@@ -20,6 +20,7 @@ from gscodec.render.cpu import visibility
 from gscodec.scene import Camera, load_capture, virtual_views
 
 VIRTUAL = "virtual"  # --views virtual: by views that nobody took
+NONE = "none"  # --views none: by none, whatever the preset
 VIRTUAL_VIEWS = 16
 VIRTUAL_SEED = 1 << 16  # gsrd measures from those of its own small seeds: no file is to be judged where it was tuned
 JUDGES, SCORED, VIRTUAL_JUDGES = 16, 24, 8  # views that a target is reached with
@@ -29,19 +30,19 @@ VIRTUAL_DOUBT = 1.0
 
 
 def add_views_option(parser: argparse.ArgumentParser) -> None:
-    """--views CAPTURE | virtual"""
+    """--views CAPTURE | virtual | none"""
     parser.add_argument(
         "--views",
         metavar="CAPTURE",
         help="folder or file with cameras (COLMAP, transforms.json, cameras.json), of which the training views count; "
-        f'or "{VIRTUAL}": views placed from the scene itself, as where views are needed and none are named '
-        f"(a folder of that name: ./{VIRTUAL})",
+        f'or "{VIRTUAL}": views placed from the scene itself, as where views are needed and none are named; '
+        f'or "{NONE}" (a folder of such a name: ./{VIRTUAL})',
     )
 
 
 def is_capture(named: str | None) -> TypeGuard[str]:
-    """Whether that is what --views names, and not virtual views."""
-    return named not in (None, VIRTUAL)
+    """Whether that is what --views names, and not virtual views or none."""
+    return named not in (None, VIRTUAL, NONE)
 
 
 def in_words(count: int, named: str | None) -> str:
@@ -69,6 +70,7 @@ class ControlViews:
 
 def control_views(cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]) -> ControlViews:
     """Evenly chosen training views of a capture, else virtual ones. Raises BadInputError as ``seen_for``."""
+    refuse_none(named, "files are judged from views")
     if is_capture(named):
         views = capture_views(named)
         if len(views) < FEWEST_TO_SHARE:
@@ -103,6 +105,12 @@ def at_most_threads(count: int | None) -> Iterator[None]:
         numba.set_num_threads(before)
 
 
+def refuse_none(named: str | None, why: str) -> None:
+    """Raises BadInputError if --views says that there are none."""
+    if named == NONE:
+        raise BadInputError(why, field="views", found=named, allowed=f"a capture or {VIRTUAL}")
+
+
 def seen_for(
     method: str, cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]
 ) -> tuple[Seen | None, str]:
@@ -115,6 +123,7 @@ def seen_for(
         if named is not None:
             raise BadInputError(f"{method} scores without views", field="views", found=named, allowed="no --views")
         return None, ""
+    refuse_none(named, f"{method} scores from views")
     views, words = _views_for(cloud, named, progress)
     return Seen(cloud, views, progress=progress), words
 
@@ -130,12 +139,22 @@ def _views_for(
     return views, in_words(len(views), named)
 
 
-def visibility_for(cloud: GaussianCloud, named: str, progress: Callable[[str, float], None]) -> tuple[Visibility, str]:
-    """What the encoder may know of each splat from the views that --views names, and these in words.
+def visibility_for(
+    cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]
+) -> tuple[Visibility | None, str]:
+    """What the encoder may know of each splat from the views that --views names, else from virtual ones, and these in
+    words; (None, "") for "none", and without --views where nothing is to be seen.
 
     Raises BadInputError as ``seen_for``.
     """
-    views, words = _views_for(cloud, named, progress)
+    if named == NONE:
+        return None, ""
+    try:
+        views, words = _views_for(cloud, named, progress)
+    except BadInputError:
+        if named is not None:
+            raise
+        return None, ""
     return visibility_from(cloud, views, named, progress), words
 
 

@@ -1,21 +1,36 @@
-"""Which splats a target removes first: those that neither views nor what was learned from other scenes would miss.
+"""Which splats go where nobody says how many: for a target by what views would miss, for a quality by what it can show.
 
 The error of removal says exactly what the given views lose, and nothing of what others see: what they never see
-scores zero. ``rap-distilled`` judges a splat by itself and its neighbours. The higher of both ranks counts, so that a
-splat has to be unimportant to both before it goes (docs/experiments.md).
+scores zero. ``rap-distilled`` judges a splat by itself and its neighbours. For a target the higher of both ranks
+counts, so that a splat has to be unimportant to both before it goes (docs/experiments.md).
+
+A quality says how large errors may be, and steps follow from the weight of each splat (``native/footprint.py``): one
+whose weight is so small that it shows less than they do is not worth its bits. How many these are the weights say;
+which ones, ``rap-distilled`` says better: weights do not know what else is there.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
+from gscodec.branches.native.footprint import log_weights, viewing_zone
+from gscodec.branches.native.settings import DEFAULT_QUALITY, step_factor
 from gscodec.cloud import GaussianCloud
+from gscodec.config import Visibility
 from gscodec.importance.scores import score
 from gscodec.importance.seen import Seen
+from gscodec.sanitise import usable
+
+F64 = npt.NDArray[np.float64]
 
 LEARNED = "rap-distilled"
 SCORED_BY = f"removal and {LEARNED}"
+SCORED_BY_WEIGHT = f"{LEARNED}, as many as the quality does not show"
+KEEPS_ALL_FROM = DEFAULT_QUALITY  # what is to look like the source keeps its splats
+NEGLIGIBLE = -3.25  # octaves of weight at DEFAULT_QUALITY below which a splat is not worth its bits
 
 
 def target_scores(cloud: GaussianCloud, seen: Seen) -> npt.NDArray[np.float32]:
@@ -24,7 +39,34 @@ def target_scores(cloud: GaussianCloud, seen: Seen) -> npt.NDArray[np.float32]:
     return np.asarray(np.maximum(*ranks), np.float32)
 
 
-def _ranks(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def visible_octaves(cloud: GaussianCloud, visibility: Visibility | None = None) -> F64:
+    """How much each splat shows, float64[N] in octaves of the encoder's weights; inf for what no file keeps.
+
+    The weights of the cloud, put in the order of ``rap-distilled``.
+    """
+    octaves = np.full(len(cloud), np.inf)
+    sound = usable(cloud)[0]
+    if not sound.any():
+        return octaves
+    if not sound.all():
+        cloud = cloud.select(sound)
+        visibility = visibility and visibility.select(np.flatnonzero(sound))
+    zone = viewing_zone(cloud.positions, cloud.log_scales)
+    own, _ = log_weights(zone, cloud.positions, cloud.log_scales, cloud.opacity_logits, visibility)
+    ranks = _ranks(score(LEARNED, cloud)) * len(cloud) - 0.5
+    octaves[sound] = np.sort(own)[ranks.astype(np.int64)]
+    return octaves
+
+
+def worth_keeping(octaves: F64, quality: float) -> npt.NDArray[np.bool_]:
+    """Mask bool[N] of the splats that a file of ``quality`` 1..100 keeps, at least one; ``visible_octaves`` [N]."""
+    kept = octaves >= NEGLIGIBLE + math.log2(step_factor(quality))
+    if len(kept) and not kept.any():
+        kept[np.argmax(octaves)] = True
+    return np.asarray(kept)
+
+
+def _ranks(scores: npt.NDArray[np.float32]) -> F64:
     """0..1, the highest score last; the mean rank for equal ones."""
     ordered = np.sort(scores)  # scipy.stats has this too, and takes half a second to import
     below, up_to = (np.searchsorted(ordered, scores, side) for side in ("left", "right"))

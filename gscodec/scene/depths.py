@@ -12,7 +12,7 @@ BINS = 65536  # of equal ratios, from the smallest number to the largest
 
 
 @njit(cache=True, nogil=True)
-def rough_order(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+def rough_order(numbers: npt.NDArray[np.float32], count_of_bins: int = BINS) -> npt.NDArray[np.int32]:
     """int32 [n]: which of the numbers [n], finite and above 0, come first; those of one bin in the order given."""
     count = len(numbers)
     order = np.empty(count, np.int32)
@@ -22,14 +22,14 @@ def rough_order(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     for number in numbers:
         smallest, largest = min(smallest, number), max(largest, number)
     low = math.log(smallest)
-    scale = np.float32((BINS - 1) / max(math.log(largest) - low, 1e-9))
+    scale = np.float32((count_of_bins - 1) / max(math.log(largest) - low, 1e-9))
     offset = np.float32(low)
-    bins, starts = np.empty(count, np.int32), np.zeros(BINS + 1, np.int32)
+    bins, starts = np.empty(count, np.int32), np.zeros(count_of_bins + 1, np.int32)
     for i in range(count):
         place = np.int32(scale * (math.log(numbers[i]) - offset))
-        bins[i] = min(max(place, np.int32(0)), np.int32(BINS - 1))
+        bins[i] = min(max(place, np.int32(0)), np.int32(count_of_bins - 1))
         starts[bins[i] + 1] += 1
-    for start in range(BINS):
+    for start in range(count_of_bins):
         starts[start + 1] += starts[start]
     for i in range(count):
         order[starts[bins[i]]] = i

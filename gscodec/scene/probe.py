@@ -25,6 +25,9 @@ MAX_SPLATS = 40_000  # of a larger cloud a random part stands for all, each spla
 NEAR_PLANE = 0.2  # world units: what is closer is not drawn by the rasteriser of Kerbl et al. 2023
 COLUMN, ROW, REACH, DEPTH = range(4)  # of what is known of a splat in an image, in cells but for the depth
 JUDGED = 4  # every such splat that is seen has its colours judged
+PASSED = 0.01  # part of the light below which a cell is closed
+LOOKED_AFTER = 64  # splats after which it is looked for rows whose cells are all closed
+ORDERED = 4096  # bins of depths
 MAX_REACH = 12  # cells: how far a splat is drawn; what is larger covers the image anyway
 
 
@@ -112,7 +115,7 @@ def glance(seen: Subject, camera: Camera, within: npt.NDArray[np.bool_]) -> Glan
     hit = weights > 0.0
     index, weights = index[hit], weights[hit]
     grain = seen.grain[index] / splats[hit, DEPTH]
-    order = rough_order(grain.astype(np.float32))
+    order = rough_order(grain.astype(np.float32), ORDERED)
     middle = order[np.searchsorted(np.cumsum(weights[order]), total / 2.0)]
     few = slice(0, None, JUDGED)
     junk, trained = _colours(seen.positions, seen.sh, camera.centre, index[few], weights[few])
@@ -129,7 +132,7 @@ def light(seen: Subject, camera: Camera) -> F64:
 
 @dataclass(frozen=True, eq=False)
 class _Image:
-    """Splats front to back as _project has them, ``index`` and ``framed`` too; what each adds; what passes them all."""
+    """Splats as _project has them, ``index`` and ``framed`` too; what each adds; what passes them all."""
 
     splats: F32
     index: npt.NDArray[np.int32]
@@ -143,11 +146,9 @@ def _image(seen: Subject, camera: Camera, within: npt.NDArray[np.bool_]) -> _Ima
     intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
     intrinsics *= np.tile([COLUMNS / camera.width, ROWS / camera.height], 2)
     splats, index, framed = _project(seen.positions, seen.radii, within, camera.world_to_camera, intrinsics)
-    order = rough_order(splats[:, DEPTH])
-    splats, index = splats[order], index[order]
     depths, passed = np.full((ROWS, COLUMNS), np.inf), np.ones((ROWS, COLUMNS))
     weights = np.zeros(len(index))
-    _blend(splats, seen.opacities[index], depths, passed, weights)
+    _blend(splats, seen.opacities, index, rough_order(splats[:, DEPTH], ORDERED), depths, passed, weights)
     return _Image(splats, index, framed, weights, depths, passed)
 
 
@@ -181,29 +182,50 @@ def _project(
     return found[:count], index[:count], inside / wanted if wanted else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _blend(splats: F32, opacities: F64, depths: F64, passed: F64, weights: F64) -> None:
-    """Composite front to back; a splat smaller than a cell counts by its area."""
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
+def _blend(
+    splats: F32,
+    opacities: F64,
+    index: npt.NDArray[np.int32],
+    order: npt.NDArray[np.int32],
+    depths: F64,
+    passed: F64,
+    weights: F64,
+) -> None:
+    """Composite in ``order``, front to back, while anything passes; a splat smaller than a cell counts by its area."""
     height, width = passed.shape
-    for n in range(len(splats)):
-        at_x, at_y, reach = np.float64(splats[n, COLUMN]), np.float64(splats[n, ROW]), np.float64(splats[n, REACH])
+    across, light = np.empty(width), np.empty(width)
+    open_rows = np.ones(height, np.bool_)
+    for n in range(len(order)):
+        if n % LOOKED_AFTER == 0:
+            for row in range(height):
+                open_rows[row] = passed[row].max() >= PASSED
+            if not open_rows.any():
+                break
+        i = order[n]
+        at_x, at_y, reach = np.float64(splats[i, COLUMN]), np.float64(splats[i, ROW]), np.float64(splats[i, REACH])
+        depth = np.float64(splats[i, DEPTH])
         # A box filter as wide as a cell blurs the splat and lowers its peak as much.
         variance = reach * reach + 0.1
-        peak = opacities[n] * reach * reach / variance
+        peak, inverse = opacities[index[i]] * reach * reach / variance, -0.5 / variance
         limit = min(3.0 * math.sqrt(variance), MAX_REACH)
         first, last = max(0, math.ceil(at_y - 0.5 - limit)), min(height - 1, int(at_y - 0.5 + limit))
         left, right = max(0, math.ceil(at_x - 0.5 - limit)), min(width - 1, int(at_x - 0.5 + limit))
+        for column in range(left, right + 1):
+            dx = column + 0.5 - at_x
+            across[column] = peak * math.exp(dx * dx * inverse)
         for row in range(first, last + 1):
+            if not open_rows[row]:
+                continue
             dy = row + 0.5 - at_y
+            down, total = math.exp(dy * dy * inverse), 0.0
+            # Without a branch, as vector instructions want it.
             for column in range(left, right + 1):
-                if passed[row, column] < 0.01:
-                    continue
-                dx = column + 0.5 - at_x
-                alpha = peak * math.exp(-0.5 * (dx * dx + dy * dy) / variance)
-                weights[n] += alpha * passed[row, column]
-                passed[row, column] *= 1.0 - alpha
-                if passed[row, column] < 0.5 and depths[row, column] == math.inf:
-                    depths[row, column] = splats[n, DEPTH]
+                light[column] = across[column] * down * passed[row, column]
+                passed[row, column] -= light[column]
+                total += light[column]
+                depths[row, column] = min(depths[row, column], depth if passed[row, column] < 0.5 else math.inf)
+            weights[i] += total
 
 
 @njit(cache=True, nogil=True)

@@ -25,6 +25,7 @@ F64 = npt.NDArray[np.float64]
 
 MAX_VIEWS = 1000
 TRIES = 160  # at random, for each direction that may be up
+HOPELESS = 0.6  # of what the best direction shows after so many: one that shows less is given up
 LIKELIER = 1.1  # how much more another direction must show than that which most trainers have
 # Radii: standard deviation of eyes about the best, twice that of what is looked at.
 ROUNDS = (0.5, 0.3, 0.2, 0.1)
@@ -68,61 +69,67 @@ def virtual_views(
         raise BadInputError("no visible splat to look at", field="cloud", found=len(cloud), allowed="at least 1")
     place = find_place(seen)
     ups = up_directions(seen.normals, seen.opacities * seen.grain**2)
-    found = [_search(seen, place, up, count, rng, (width, height)) for up in ups]
     # Which way is up shows in how much of the scene is seen by those who stand upright: from below, or from behind a
     # wall, it is little. Where all show as much, the likelier one stays.
-    shown = [_variety(np.sum([light(seen, view) for view in views], axis=0)) for views in found]
-    shown[0] *= LIKELIER
-    views = found[int(np.argmax(shown))]
+    searches = [_Tries(seen, place, up, (width, height)) for up in ups]
+    for search in searches:
+        search.add([_somewhere(place, search.up, rng) for _ in range(TRIES)])
+    shown = [_variety(seen, search.best_cameras(count)) for search in searches]
+    searches = [search for search, found in zip(searches, shown, strict=True) if found >= HOPELESS * max(shown)]
+    for search in searches:
+        _come_closer(search, count, rng)
+    shown = [_variety(seen, search.best_cameras(count)) for search in searches]
+    shown = [found * (LIKELIER if search.up is ups[0] else 1.0) for search, found in zip(searches, shown, strict=True)]
+    views = searches[int(np.argmax(shown))].best_cameras(count)
     names = [f"virtual_{number:04d}" for number in range(count)]
     return [replace(view, name=name, image=name) for view, name in zip(views, names, strict=True)]
 
 
-def _search(
-    seen: Subject, place: Place, up: F64, count: int, rng: np.random.Generator, size: tuple[int, int]
-) -> list[Camera]:
-    """The best views with ``up`` upwards."""
-    tries = _Tries(seen, place)
-    tries.add([_somewhere(place, up, rng) for _ in range(TRIES)], up, size)
+def _come_closer(tries: _Tries, count: int, rng: np.random.Generator) -> None:
+    """Try in rounds around the best places so far."""
     for spread in ROUNDS:
         parents = [tries.places[number] for number in tries.best(PARENTS)]
         children = []
         for number in range(max(CHILDREN, count)):
             eye, target = parents[number % PARENTS]
-            off = spread * place.radius * rng.standard_normal((2, 3))
+            off = spread * tries.place.radius * rng.standard_normal((2, 3))
             children.append((eye + off[0], target + 0.5 * off[1]))
-        tries.add(children, up, size)
-    return [tries.cameras[number] for number in tries.best(count)]
+        tries.add(children)
 
 
-def _variety(light: F64) -> float:
-    """How many splats share the light [n]: the exponential of its entropy."""
-    shares = light[light > 0.0] / max(float(light.sum()), 1e-30)
+def _variety(seen: Subject, views: list[Camera]) -> float:
+    """How many splats share the light that the views show: the exponential of its entropy."""
+    shown = np.sum([light(seen, view) for view in views], axis=0)
+    shares = shown[shown > 0.0] / max(float(shown.sum()), 1e-30)
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 class _Tries:
-    """Cameras, what each sees at a glance, and (eye [3], what it looks at [3])."""
+    """Places to look from with ``up`` upwards: cameras, what each sees at a glance, and (eye [3], target [3])."""
 
-    def __init__(self, seen: Subject, place: Place) -> None:
-        self._seen, self._place = seen, place
-        self.cameras: list[Camera] = []
+    def __init__(self, seen: Subject, place: Place, up: F64, size: tuple[int, int]) -> None:
+        self.place, self.up = place, up
+        self._seen, self._size = seen, size
         self.places: list[tuple[F64, F64]] = []
+        self._cameras: list[Camera] = []
         self._glances: list[Glance] = []
 
-    def add(self, places: list[tuple[F64, F64]], up: F64, size: tuple[int, int]) -> None:
-        cameras = [look_at(eye, target, up, *size) for eye, target in places]
+    def add(self, places: list[tuple[F64, F64]]) -> None:
+        cameras = [look_at(eye, target, self.up, *self._size) for eye, target in places]
         with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-            self._glances += pool.map(lambda camera: glance(self._seen, camera, self._place.within), cameras)
+            self._glances += pool.map(lambda camera: glance(self._seen, camera, self.place.within), cameras)
         self.places += places
-        self.cameras += cameras
+        self._cameras += cameras
 
     def scores(self) -> F64:
-        return _scores(self._glances, self.cameras, self._place)
+        return _scores(self._glances, self._cameras, self.place)
 
     def best(self, count: int) -> list[int]:
         """The numbers of the best ``count`` that are not alike."""
-        return _choose(self.cameras, self.scores(), self._place, count)
+        return _choose(self._cameras, self.scores(), self.place, count)
+
+    def best_cameras(self, count: int) -> list[Camera]:
+        return [self._cameras[number] for number in self.best(count)]
 
 
 def find_place(seen: Subject) -> Place:

@@ -16,10 +16,11 @@ from gscodec_tools.rd.measure import measure, measuring
 from gscodec_tools.rd.rows import Row, new_row, picture_name, row_key
 from gscodec_tools.rd.scenes import Scene
 
-from gscodec.config import EncodeConfig
-from gscodec.encoder import encode_chunks
+from gscodec.cli.views import visibility_for
+from gscodec.config import EncodeConfig, no_progress
 from gscodec.errors import GsbError
 from gscodec.formats.ply import read_ply
+from gscodec.rate.fixed_quality import FixedQuality
 
 MAX_MESSAGE = 2000
 
@@ -129,9 +130,10 @@ def _fill(row: Row, job: Job, scratch: Path) -> dict[str, bytes]:
 def _at_size(row: Row, job: Job, size: Size) -> Point:
     """The point whose file is as large as wanted; its quality goes into the row."""
     cloud = read_ply(job.scene.ply)
+    recipe = FixedQuality(cloud, EncodeConfig(), visibility_for(cloud, None, no_progress)[0])  # as gsenc has it
 
     def size_at(quality: float) -> int:
-        return encode_chunks(cloud, EncodeConfig(quality=quality))[1].bytes
+        return recipe.encode(quality)[1].bytes
 
     found = match_size(size_at, size.target, size.known)
     row["message"] = found.note

@@ -90,7 +90,28 @@ def classify(
     visibility: Visibility | None = None,
     pool: Executor | None = None,
 ) -> Classes:
-    """Classes of splats, arrays as a cloud has them; blocks run on ``pool``."""
+    """Classes of splats; arguments as for ``log_weights``."""
+    footprint, sharpness = log_weights(zone, positions, log_scales, opacity_logits, visibility, pool)
+    weights, places = np.empty(len(positions), np.uint8), np.empty(len(positions), np.int32)
+    for start in range(0, len(positions), _BLOCK):
+        own = slice(start, start + _BLOCK)
+        weights[own] = np.clip(np.rint(2.0 * footprint[own]) + WEIGHT_ZERO, 0, WEIGHT_CLASSES - 1)
+        places[own] = np.clip(np.rint(sharpness[own]), -POSITION_CLASSES, POSITION_CLASSES)
+    return Classes(weights, places)
+
+
+def log_weights(
+    zone: Zone,
+    positions: F32,
+    log_scales: F32,
+    opacity_logits: F32,
+    visibility: Visibility | None = None,
+    pool: Executor | None = None,
+) -> tuple[F64, F64]:
+    """(log2 of the weight, log2 of how sharp the place shows) of n splats, float64[n]; arrays as a cloud has them.
+
+    Blocks run on ``pool``. At quality 75 a splat of weight 2**w has base steps times 2**-w (``transform/steps.py``).
+    """
     n = len(positions)
     footprint, sharpness = np.empty(n), np.empty(n)
 
@@ -104,12 +125,7 @@ def classify(
         shown = _shown(footprint, visibility)
         footprint += shown
         sharpness += shown
-    weights, places = np.empty(n, np.uint8), np.empty(n, np.int32)
-    for start in starts:
-        own = slice(start, start + _BLOCK)
-        weights[own] = np.clip(np.rint(2.0 * footprint[own]) + WEIGHT_ZERO, 0, WEIGHT_CLASSES - 1)
-        places[own] = np.clip(np.rint(sharpness[own]), -POSITION_CLASSES, POSITION_CLASSES)
-    return Classes(weights, places)
+    return footprint, sharpness
 
 
 def _measure(zone: Zone, positions: F32, log_scales: F32, opacity_logits: F32) -> tuple[F64, F64]:

@@ -21,9 +21,9 @@ LOSSLESS = Point("lossless", {"lossless": True})
 RATIOS = (16, 24, 32, 48, 64, 96, 128)
 WARM_UP_SPLATS = 4000
 # What decides about the bytes: the version alone would keep rows while the codec is worked on.
-CODEC_SOURCES = ("*.py", "bitstream/*.py", "entropy/*.py", "transform/*.py", "branches/**/*.py")
-CONTROL_SOURCES = ("rate/*.py", "importance/*.py", "importance/*.npz", "cli/targets.py", "cli/views.py")
-CONTROL_SOURCES += ("scene/virtual.py", "scene/probe.py", "scene/upright.py", "scene/depths.py", "render/cpu/sight.py")
+SOURCES = ("*.py", "bitstream/*.py", "entropy/*.py", "transform/*.py", "branches/**/*.py")
+SOURCES += ("rate/*.py", "importance/*.py", "importance/*.npz", "cli/gsenc.py", "cli/targets.py", "cli/views.py")
+SOURCES += ("scene/virtual.py", "scene/probe.py", "scene/upright.py", "scene/depths.py", "render/cpu/sight.py")
 
 
 class OwnCodec:
@@ -65,17 +65,13 @@ class OwnCodec:
 
 
 class OwnTargets(OwnCodec):
-    """gscodec asked for sizes: it prunes where that pays, by virtual views, for it knows no more than the scene."""
+    """gscodec asked for sizes: it finds out by trial what to prune and how to balance that with quality."""
 
     name = "gscodec-targets"
 
     def points(self) -> list[Point]:
         """One for each of RATIOS: how many times smaller than the source."""
         return [Point(f"r{ratio}", {"target_ratio": ratio}) for ratio in RATIOS]
-
-    def version(self) -> str:
-        """As for OwnCodec, of all sources that decide."""
-        return f"{gscodec.__version__}+{_source_digest((*CODEC_SOURCES, *CONTROL_SOURCES))}"
 
 
 def _options(point: Point) -> list[str]:
@@ -85,9 +81,9 @@ def _options(point: Point) -> list[str]:
 
 
 @functools.cache
-def _source_digest(sources: tuple[str, ...] = CODEC_SOURCES) -> str:
+def _source_digest() -> str:
     state = hashlib.sha256()
-    packages = ((gscodec, sources), (bitstream_spec, ("layout.py", "tables.py")))
+    packages = ((gscodec, SOURCES), (bitstream_spec, ("layout.py", "tables.py")))
     for package, patterns in packages:
         folder = Path(package.__path__[0])
         for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
