@@ -21,7 +21,7 @@ from gscodec.encoder import encode
 from gscodec.importance.compensate import compensated
 from gscodec.importance.scores import score
 from gscodec.rate.fixed_quality import FixedQuality
-from gscodec.rate.pruning import KEEPS_ALL_FROM, NEGLIGIBLE, visible_octaves, worth_keeping
+from gscodec.rate.pruning import GROWTH, KEEPS_ALL_FROM, NEGLIGIBLE, visible_octaves, worth_keeping
 
 SPLATS = 2000
 
@@ -57,8 +57,10 @@ def test_what_no_file_keeps_is_left_to_the_encoder(cloud: gscodec.GaussianCloud)
     assert np.isinf(visible_octaves(nothing)).all()
 
 
-@pytest.mark.parametrize(("quality", "limit"), [(75.0, NEGLIGIBLE), (60.0, NEGLIGIBLE + 1.0), (90.0, NEGLIGIBLE - 1.0)])
-def test_an_octave_for_a_factor_of_two_in_steps(quality: float, limit: float) -> None:
+@pytest.mark.parametrize(
+    ("quality", "limit"), [(75.0, NEGLIGIBLE), (60.0, NEGLIGIBLE + GROWTH), (90.0, NEGLIGIBLE - GROWTH)]
+)
+def test_limits_follow_the_steps(quality: float, limit: float) -> None:
     octaves = limit + np.array([-1e-9, 1e-9, 3.0, np.inf])
     assert worth_keeping(octaves, quality).tolist() == [False, True, True, True]
 

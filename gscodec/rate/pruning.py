@@ -30,7 +30,8 @@ LEARNED = "rap-distilled"
 SCORED_BY = f"removal and {LEARNED}"
 SCORED_BY_WEIGHT = f"{LEARNED}, as many as the quality does not show"
 KEEPS_ALL_FROM = DEFAULT_QUALITY  # what is to look like the source keeps its splats
-NEGLIGIBLE = -3.25  # octaves of weight at DEFAULT_QUALITY below which a splat is not worth its bits
+NEGLIGIBLE = -2.5  # octaves of weight at DEFAULT_QUALITY below which a splat is not worth its bits
+GROWTH = 0.7  # of that for each octave of steps: what is missing adds up, and the coarser the steps the more goes
 
 
 def target_scores(cloud: GaussianCloud, seen: Seen) -> npt.NDArray[np.float32]:
@@ -60,7 +61,7 @@ def visible_octaves(cloud: GaussianCloud, visibility: Visibility | None = None) 
 
 def worth_keeping(octaves: F64, quality: float) -> npt.NDArray[np.bool_]:
     """Mask bool[N] of the splats that a file of ``quality`` 1..100 keeps, at least one; ``visible_octaves`` [N]."""
-    kept = octaves >= NEGLIGIBLE + math.log2(step_factor(quality))
+    kept = octaves >= NEGLIGIBLE + GROWTH * math.log2(step_factor(quality))
     if len(kept) and not kept.any():
         kept[np.argmax(octaves)] = True
     return np.asarray(kept)
