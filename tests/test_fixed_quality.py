@@ -44,6 +44,16 @@ def test_weights_in_the_order_of_importance(cloud: gscodec.GaussianCloud) -> Non
         assert octaves[order].tolist() == sorted(weights_of(cloud, visibility))
 
 
+def test_a_large_cloud_keeps_the_order_of_weights(
+    cloud: gscodec.GaussianCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gscodec.rate.pruning.LEARNED_UP_TO", SPLATS - 1)
+    assert visible_octaves(cloud).tolist() == weights_of(cloud).tolist()
+    pruned = FixedQuality(cloud, EncodeConfig()).encode(30.0)[2]
+    assert pruned is not None
+    assert pruned.method == "weight"
+
+
 def test_what_no_file_keeps_is_left_to_the_encoder(cloud: gscodec.GaussianCloud) -> None:
     positions = cloud.positions.copy()
     positions[[3, 77]] = np.nan

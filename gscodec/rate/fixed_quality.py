@@ -14,7 +14,7 @@ from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
 from gscodec.encoder import EncodeReport, encode_chunks
 from gscodec.importance.compensate import compensated
 from gscodec.importance.prune import PruneReport
-from gscodec.rate.pruning import KEEPS_ALL_FROM, SCORED_BY_WEIGHT, visible_octaves, worth_keeping
+from gscodec.rate.pruning import KEEPS_ALL_FROM, ordered_by, visible_octaves, worth_keeping
 
 
 class FixedQuality:
@@ -46,7 +46,7 @@ class FixedQuality:
                 cloud = compensated(cloud, kept)
                 visibility = visibility and visibility.select(np.flatnonzero(kept))
             seconds, views = time.perf_counter() - start, 0 if visibility is None else len(visibility.centres)
-            pruned = PruneReport(SCORED_BY_WEIGHT, len(cloud), removed, seconds, views, removed > 0)
+            pruned = PruneReport(ordered_by(len(self._cloud)), len(cloud), removed, seconds, views, removed > 0)
         chunks, report = encode_chunks(cloud, replace(self._config, quality=quality), progress, visibility)
         return chunks, report, pruned
 

@@ -28,7 +28,7 @@ F64 = npt.NDArray[np.float64]
 
 LEARNED = "rap-distilled"
 SCORED_BY = f"removal and {LEARNED}"
-SCORED_BY_WEIGHT = f"{LEARNED}, as many as the quality does not show"
+LEARNED_UP_TO = 4_000_000  # splats: features take some 700 bytes of memory each
 KEEPS_ALL_FROM = DEFAULT_QUALITY  # what is to look like the source keeps its splats
 NEGLIGIBLE = -2.5  # octaves of weight at DEFAULT_QUALITY below which a splat is not worth its bits
 GROWTH = 0.7  # of that for each octave of steps: what is missing adds up, and the coarser the steps the more goes
@@ -43,7 +43,7 @@ def target_scores(cloud: GaussianCloud, seen: Seen) -> npt.NDArray[np.float32]:
 def visible_octaves(cloud: GaussianCloud, visibility: Visibility | None = None) -> F64:
     """How much each splat shows, float64[N] in octaves of the encoder's weights; inf for what no file keeps.
 
-    The weights of the cloud, put in the order of ``rap-distilled``.
+    The weights of the cloud, put in the order of ``rap-distilled``; as they are where that would take too much memory.
     """
     octaves = np.full(len(cloud), np.inf)
     sound = usable(cloud)[0]
@@ -54,9 +54,17 @@ def visible_octaves(cloud: GaussianCloud, visibility: Visibility | None = None) 
         visibility = visibility and visibility.select(np.flatnonzero(sound))
     zone = viewing_zone(cloud.positions, cloud.log_scales)
     own, _ = log_weights(zone, cloud.positions, cloud.log_scales, cloud.opacity_logits, visibility)
+    if len(cloud) > LEARNED_UP_TO:
+        octaves[sound] = own
+        return octaves
     ranks = _ranks(score(LEARNED, cloud)) * len(cloud) - 0.5
     octaves[sound] = np.sort(own)[ranks.astype(np.int64)]
     return octaves
+
+
+def ordered_by(splats: int) -> str:
+    """What puts the ``visible_octaves`` of so many splats in order, in words."""
+    return "weight" if splats > LEARNED_UP_TO else f"weight and {LEARNED}"
 
 
 def worth_keeping(octaves: F64, quality: float) -> npt.NDArray[np.bool_]:
@@ -69,6 +77,10 @@ def worth_keeping(octaves: F64, quality: float) -> npt.NDArray[np.bool_]:
 
 def _ranks(scores: npt.NDArray[np.float32]) -> F64:
     """0..1, the highest score last; the mean rank for equal ones."""
-    ordered = np.sort(scores)  # scipy.stats has this too, and takes half a second to import
-    below, up_to = (np.searchsorted(ordered, scores, side) for side in ("left", "right"))
-    return np.asarray((below + up_to + 1) / (2 * max(len(scores), 1)))
+    order = np.argsort(scores, kind="stable")  # scipy.stats has this too, and takes half a second to import
+    ordered = scores[order]
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)])
+    counts = np.diff(np.r_[first, len(ordered)])
+    ranks = np.empty(len(scores))
+    ranks[order] = np.repeat(first + (counts + 1) / 2.0, counts) / max(len(scores), 1)
+    return ranks
