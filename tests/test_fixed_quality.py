@@ -21,7 +21,7 @@ from gscodec.encoder import encode
 from gscodec.importance.compensate import compensated
 from gscodec.importance.scores import score
 from gscodec.rate.fixed_quality import FixedQuality
-from gscodec.rate.pruning import GROWTH, KEEPS_ALL_FROM, NEGLIGIBLE, visible_octaves, worth_keeping
+from gscodec.rate.pruning import GROWTH, KEEPS_ALL_FROM, NEGLIGIBLE, ONSET, visible_octaves, worth_keeping
 
 SPLATS = 2000
 
@@ -49,9 +49,6 @@ def test_a_large_cloud_keeps_the_order_of_weights(
 ) -> None:
     monkeypatch.setattr("gscodec.rate.pruning.LEARNED_UP_TO", SPLATS - 1)
     assert visible_octaves(cloud).tolist() == weights_of(cloud).tolist()
-    pruned = FixedQuality(cloud, EncodeConfig()).encode(30.0)[2]
-    assert pruned is not None
-    assert pruned.method == "weight"
 
 
 def test_what_no_file_keeps_is_left_to_the_encoder(cloud: gscodec.GaussianCloud) -> None:
@@ -67,23 +64,40 @@ def test_what_no_file_keeps_is_left_to_the_encoder(cloud: gscodec.GaussianCloud)
     assert np.isinf(visible_octaves(nothing)).all()
 
 
+def spread(limit: float) -> Any:
+    """Octaves close to a limit, and so much light above that all of the others' may go."""
+    return np.concatenate([limit + np.array([-1e-9, 1e-9, np.inf]), np.full(99, limit + 9.0)])
+
+
 @pytest.mark.parametrize(
     ("quality", "limit"), [(75.0, NEGLIGIBLE), (60.0, NEGLIGIBLE + GROWTH), (90.0, NEGLIGIBLE - GROWTH)]
 )
 def test_limits_follow_the_steps(quality: float, limit: float) -> None:
-    octaves = limit + np.array([-1e-9, 1e-9, 3.0, np.inf])
-    assert worth_keeping(octaves, quality).tolist() == [False, True, True, True]
+    assert np.flatnonzero(~worth_keeping(spread(limit), quality)).tolist() == [0]
+
+
+@pytest.mark.parametrize(("quality", "late"), [(75.0, 1.0), (72.5, 0.5), (70.0, 0.0), (40.0, 0.0)])
+def test_all_stay_at_first_and_then_ever_fewer(quality: float, late: float) -> None:
+    limit = NEGLIGIBLE + GROWTH * (75.0 - quality) / 15.0 - late * ONSET
+    assert np.flatnonzero(~worth_keeping(spread(limit), quality, gradually=True)).tolist() == [0]
+
+
+@pytest.mark.parametrize(("quality", "share"), [(75.0, 0.002), (60.0, 0.002 * 2.0**1.6), (45.0, 0.002 * 2.0**3.2)])
+def test_fog_stays(quality: float, share: float) -> None:
+    kept = worth_keeping(np.full(100_000, -9.0) + np.linspace(0.0, 1e-6, 100_000), quality)
+    assert np.count_nonzero(~kept) == pytest.approx(100_000 * share, abs=1.0)
 
 
 def test_one_splat_stays() -> None:
-    assert worth_keeping(np.array([-90.0, -80.0, -99.0]), 75.0).tolist() == [False, True, False]
+    assert worth_keeping(np.array([-90.0, -80.0, -99.0]), 1.0).tolist() == [False, True, False]
     assert worth_keeping(np.zeros(0), 75.0).tolist() == []
+    assert worth_keeping(np.full(3, np.inf), 1.0).all()
 
 
 @pytest.mark.parametrize(("quality", "below"), [(30.0, KEEPS_ALL_FROM), (80.0, math.inf)])
 def test_the_file_is_that_of_what_stays(cloud: gscodec.GaussianCloud, quality: float, below: float) -> None:
     seen = Visibility(10.0 ** np.random.default_rng(1).uniform(-6.0, 1.0, SPLATS), 1e-4)
-    kept = worth_keeping(visible_octaves(cloud, seen), quality)
+    kept = worth_keeping(visible_octaves(cloud, seen), quality, gradually=below < math.inf)
     assert 0 < np.count_nonzero(~kept) < SPLATS
     chunks, report, pruned = FixedQuality(cloud, EncodeConfig(), seen, below).encode(quality)
     config = EncodeConfig(quality=quality)
@@ -98,6 +112,12 @@ def test_all_splats_stay(cloud: gscodec.GaussianCloud, quality: float, below: fl
     chunks, _, pruned = FixedQuality(cloud, EncodeConfig(), None, below).encode(quality)
     assert pruned is None
     assert b"".join(chunks) == encode(cloud, EncodeConfig(quality=quality))
+
+
+def test_a_lossless_file_keeps_all(cloud: gscodec.GaussianCloud) -> None:
+    chunks, _, pruned = FixedQuality(cloud, EncodeConfig(lossless=True)).encode(30.0)
+    assert pruned is None
+    assert b"".join(chunks) == encode(cloud, EncodeConfig(quality=30.0, lossless=True))
 
 
 # gsenc
@@ -170,11 +190,37 @@ def test_none_where_views_are_needed(
 ) -> None:
     out = tmp_path / "none.gsb"
     assert gsenc.main([str(ply), "-o", str(out), "--views", "none", *options]) == 3
-    assert "views" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "from views (field views, found none, allowed a capture or virtual)" in err
     assert not out.exists()
 
 
-def test_auto_is_not_for_lossless_files(ply: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert gsenc.main([str(ply), "--lossless", "--prune", "auto"]) == 2
-    assert "--lossless" in capsys.readouterr().err
+@pytest.mark.parametrize("options", [("--lossless",), ("--preset", "fast", "--target-size", "9kB")])
+def test_auto_is_for_lossy_files_by_quality(
+    ply: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    assert gsenc.main([str(ply), "--prune", "auto", *options]) == 2
+    assert options[0] in capsys.readouterr().err
     assert not ply.with_suffix(".gsb").exists()
+
+
+def test_lossless_needs_no_view(ply: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, ply, "--lossless", "--views", "none")["output"]["splats"] == SPLATS
+
+
+def test_the_summary_says_what_went(ply: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert gsenc.main([str(ply), "-f", "--quality", "40"]) == 0
+    assert "splats removed that quality 40 does not show" in capsys.readouterr().out
+
+
+def test_max_moves_bits_of_what_stays(ply: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = run(capsys, ply, "--quality", 40, "--preset", "max")
+    assert 0 < data["pruned"]["removed"] == SPLATS - data["output"]["splats"]
+
+
+def test_any_number_of_threads(ply: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = []
+    for threads in (1, 2):
+        run(capsys, ply, "--quality", 40, "--threads", threads)
+        files.append(ply.with_suffix(".gsb").read_bytes())
+    assert files[0] == files[1]

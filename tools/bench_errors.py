@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gscodec_tools.as_gsenc import as_gsenc
 from gscodec_tools.attribute_errors import as_text, attribute_errors
 from gscodec_tools.machine import machine
 
 from gscodec.bitstream.atomic import atomic_write
 from gscodec.config import EncodeConfig
 from gscodec.decoder import decode
-from gscodec.encoder import encode
 from gscodec.errors import GsbError
 from gscodec.formats.ply import read_ply
 
@@ -28,7 +28,7 @@ from gscodec.formats.ply import read_ply
 def bench_scene(ply: Path) -> dict[str, Any]:
     """Errors of one scene, to four digits. Raises GsbError."""
     source = read_ply(ply)
-    decoded = decode(encode(source, EncodeConfig()))
+    decoded = decode(b"".join(as_gsenc(source).encode(EncodeConfig.quality)[0]))
     return {
         "scene": ply.resolve().parent.name,
         "splats": len(source),

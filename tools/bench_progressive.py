@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gscodec_tools.as_gsenc import as_gsenc
 from gscodec_tools.bd_rate import Curve, rate_at_quality
 from gscodec_tools.machine import machine
 from gscodec_tools.quality import Reference
@@ -26,7 +27,6 @@ from gscodec.bitstream.atomic import atomic_write
 from gscodec.cloud import GaussianCloud
 from gscodec.config import EncodeConfig
 from gscodec.decoder import decode
-from gscodec.encoder import encode
 from gscodec.errors import BadInputError, GsbError
 from gscodec.formats.ply import read_ply
 from gscodec.scene import load_cameras
@@ -39,14 +39,14 @@ def bench_scene(folder: Path) -> dict[str, Any]:
     """Sizes and PSNR in dB of one scene. Raises GsbError."""
     source = read_ply(folder / "point_cloud.ply")
     reference = Reference(source, load_cameras(folder / "cameras.json", "test"))
-    points = []
+    points, recipe = [], as_gsenc(source)
     for quality in QUALITIES:
-        data = encode(source, EncodeConfig(quality=quality))
+        data = b"".join(recipe.encode(quality)[0])
         points.append((len(data), reference.quality(decode(data)).psnr))
         if quality == EncodeConfig.quality:
             normal, normal_psnr = data, points[-1][1]
     curve = Curve.of("normal", points)
-    progressive = encode(source, EncodeConfig(progressive=True))
+    progressive = b"".join(as_gsenc(source, progressive=True).encode(EncodeConfig.quality)[0])
     psnr = reference.quality(decode(progressive)).psnr
     equal = rate_at_quality(curve, psnr)
     return {

@@ -14,6 +14,7 @@ from gscodec.cloud import GaussianCloud
 from gscodec.encoder import EncodeReport
 from gscodec.importance.prune import PruneReport
 from gscodec.inspect import HEAD
+from gscodec.rate.fixed_quality import BY_QUALITY
 
 
 def encode_data(
@@ -69,7 +70,10 @@ def encode_lines(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     text = f"{source['bytes']:,} bytes, {source['splats']:,} splats, SH degree {source['sh_degree']}"
     lines.append(("", text + per_splat(source["bytes"], source["splats"])))
     if pruned:
-        text = f"{pruned['removed']:,} splats removed by {pruned['method']}, {pruned['kept']:,} kept"
+        by = f"by {pruned['method']}"
+        if pruned["method"] == BY_QUALITY:
+            by = f"that quality {data['quality']:g} does not show"
+        text = f"{pruned['removed']:,} splats removed {by}, {pruned['kept']:,} kept"
         text += ", which make up for them" if pruned["compensated"] else ""
         lines.append(("pruned", f"{text}, {pruned['seconds']:.2f} s"))
     if data["dropped"]:

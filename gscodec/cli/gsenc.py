@@ -7,7 +7,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from gscodec.cli.common import (
@@ -41,12 +40,11 @@ from gscodec.errors import BadInputError
 from gscodec.formats.ply import read_ply
 from gscodec.importance import METHODS
 from gscodec.importance.prune import PruneSpec, prune
-from gscodec.rate.allocation import allocate
-from gscodec.rate.fixed_quality import FixedQuality
+from gscodec.rate.fixed_quality import BY_QUALITY, FixedQuality
 from gscodec.rate.pruning import KEEPS_ALL_FROM
+from gscodec.rate.reference import Reference
 from gscodec.sanitise import sanitise
 
-AUTO = "auto"  # --prune auto: what the quality does not show
 _OTHER_FORMATS = (".gsb", ".spz", ".sog", ".splat", ".ksplat", ".spx", ".rad", ".glb", ".gltf", ".usd", ".usdz", ".zip")
 
 _EXAMPLES = """\
@@ -77,7 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         "--quality",
         type=float,
         metavar="Q",
-        help=f"1 (smallest) to 100 (best), default {EncodeConfig.quality:g}; 15 more halve the error steps",
+        help=f"1 (smallest) to 100 (best), default {EncodeConfig.quality:g}; 15 more halve the error steps; below "
+        f"{KEEPS_ALL_FROM:g}, splats that the quality does not show are left out (see --prune)",
     )
     mode.add_argument("--lossless", action="store_true", help="lose nothing")
     add_target_options(parser, mode)
@@ -85,24 +84,24 @@ def _parser() -> argparse.ArgumentParser:
         "--preset",
         choices=PRESETS,
         default=EncodeConfig.preset,
-        help="how long to look for a smaller file of the same quality, default %(default)s: it looks at the scene from "
-        "virtual views unless there are --views; fast does not; max also moves bits between attributes by what that "
-        "shows",
+        help="how long to look for a smaller file of the same quality; fast: not at all; default: weigh splats by what "
+        "virtual views, or --views, show; max: also move bits between attributes by what that does to renders "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--prune",
         metavar="METHOD:AMOUNT",
         help="first remove the least important splats: a fraction (0.2), or n=COUNT to remove, keep=COUNT to keep, "
-        f"t=LOWEST score that stays; methods: {', '.join(METHODS)} (gsprune --help explains them); {AUTO}: those that "
-        f"the quality does not show, as is done below {KEEPS_ALL_FROM:g}, but with fast, if nothing is said; {NONE}: "
-        "no splat, not even for a target",
+        f"t=LOWEST score that stays; methods: {', '.join(METHODS)} (gsprune --help explains them); {BY_QUALITY}: those "
+        f"that the quality does not show, which is what happens below {KEEPS_ALL_FROM:g} anyway, except with --preset "
+        f"fast and --lossless; {NONE}: keep all, for a target, too",
     )
     parser.add_argument(
         "--no-compensate",
         action="store_true",
         help="leave the splats that --prune keeps as they are; default, unless --lossless: they make up for the others",
     )
-    add_views_option(parser)
+    add_views_option(parser, "the scene is not looked at")
     parser.add_argument(
         "--progressive",
         action="store_true",
@@ -119,10 +118,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     def work(args: argparse.Namespace) -> Summary:
         if args.min_psnr is not None and (args.lossless or args.quality is not None):
             parser.error("argument --min-psnr: not allowed with --quality or --lossless")
-        if args.no_compensate and args.prune in (None, AUTO, NONE):
+        if args.no_compensate and args.prune in (None, BY_QUALITY, NONE):
             parser.error("argument --no-compensate: only with --prune METHOD:AMOUNT")
-        if args.prune == AUTO and args.lossless:
-            parser.error(f"argument --prune {AUTO}: not allowed with --lossless")
+        if args.prune == BY_QUALITY and args.lossless:
+            parser.error(f"argument --prune {BY_QUALITY}: not allowed with --lossless")
+        if args.prune == BY_QUALITY and args.preset == "fast" and has_target(args):
+            parser.error(f"argument --prune {BY_QUALITY}: not allowed with --preset fast, which prunes for no target")
         return _work(args)
 
     return run(parser, work, sys.argv[1:] if argv is None else argv)
@@ -138,9 +139,9 @@ def _work(args: argparse.Namespace) -> Summary:
         strict=args.strict,
         threads=args.threads,
     )
-    spec = PruneSpec.parse(args.prune) if args.prune not in (None, AUTO, NONE) else None
+    spec = PruneSpec.parse(args.prune) if args.prune not in (None, BY_QUALITY, NONE) else None
     scored_by_views = spec is not None and METHODS[spec.method].needs_views
-    if args.lossless and args.views is not None and not scored_by_views:
+    if args.lossless and args.views not in (None, NONE) and not scored_by_views:
         raise BadInputError("a lossless file is the same from any view", field="views", found=args.views)
     suffix = Path(args.input).suffix
     if suffix.lower() in _OTHER_FORMATS:
@@ -165,17 +166,19 @@ def _work(args: argparse.Namespace) -> Summary:
             seconds["prune"] = time.perf_counter() - start - seconds["read"]
         target, weighed = None, ""
         if goals is not None:
-            made = encode_to_target(goals, source, cloud, config, args.views, args.prune in (None, AUTO), progress)
+            made = encode_to_target(
+                goals, source, cloud, config, args.views, args.prune in (None, BY_QUALITY), progress
+            )
             chunks, report, quality, target = made.chunks, made.report, made.quality, made.data
             pruned, weighed = made.pruned or pruned, made.weighed
             seconds["target"] = made.data["seconds"]
         else:
             before = time.perf_counter()
             with at_most_threads(args.threads):
-                config, visibility, weighed = weighed_by(cloud, config, args.views, progress)
+                visibility, weighed, judge = looked_at(cloud, config, args.views, progress)
                 if visibility is not None:
                     seconds["views"] = time.perf_counter() - before
-                recipe = FixedQuality(cloud, config, visibility, _prunes_below(args.prune, config))
+                recipe = FixedQuality(cloud, config, visibility, _prunes_below(args.prune, config), judge)
                 chunks, report, unseen = recipe.encode(quality, progress)
             if unseen is not None:
                 seconds["prune"], pruned = unseen.seconds, unseen
@@ -193,29 +196,26 @@ def _work(args: argparse.Namespace) -> Summary:
 
 def _prunes_below(asked: str | None, config: EncodeConfig) -> float:
     """The quality below which splats go that it does not show; ``asked``: --prune."""
-    if config.lossless or asked not in (None, AUTO):
-        return 0.0
-    if asked == AUTO:
+    if asked == BY_QUALITY:
         return math.inf
-    return 0.0 if config.preset == "fast" else KEEPS_ALL_FROM
+    return 0.0 if asked is not None or config.preset == "fast" else KEEPS_ALL_FROM
 
 
-def weighed_by(
+def looked_at(
     cloud: GaussianCloud, config: EncodeConfig, named: str | None, progress: Callable[[str, float], None]
-) -> tuple[EncodeConfig, Visibility | None, str]:
-    """What views show of splats, and they in words, if --views names any or the preset looks; for "max" also the steps
-    that the scene wants. Virtual views that judge these do not weigh splats. Raises BadInputError.
+) -> tuple[Visibility | None, str, Reference | None]:
+    """What views show of splats, and they in words, if --views names any or the preset looks; for "max" also what to
+    judge steps by. Virtual views that judge these do not weigh splats. Raises BadInputError.
     """
     if config.lossless or (config.preset == "fast" and named is None):
-        return config, None, ""
+        return None, "", None
     if config.preset != "max":
-        return config, *visibility_for(cloud, named, progress)
+        return *visibility_for(cloud, named, progress), None
     sound, _ = sanitise(cloud)  # what is left out of every file, no step makes better
     chosen = control_views(sound, named, progress)
     views = capture_views(named) if is_capture(named) else list(chosen.scored)
     found = visibility_from(cloud, views, named, progress)
-    offsets = allocate(cloud, config, judged_from(sound, chosen)[0], found)
-    return replace(config, offsets=offsets), found, in_words(len(views), named)
+    return found, in_words(len(views), named), judged_from(sound, chosen)[0]
 
 
 if __name__ == "__main__":

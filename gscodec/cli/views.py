@@ -29,14 +29,15 @@ CAPTURE_DOUBT = 0.1  # scenes are looked at from near the places of their photos
 VIRTUAL_DOUBT = 1.0
 
 
-def add_views_option(parser: argparse.ArgumentParser) -> None:
-    """--views CAPTURE | virtual | none"""
+def add_views_option(parser: argparse.ArgumentParser, if_none: str | None = None) -> None:
+    """--views CAPTURE | virtual, and "none" where a tool can do without; ``if_none``: what that means."""
+    none = f'; or "{NONE}": {if_none}' if if_none else ""
     parser.add_argument(
         "--views",
-        metavar="CAPTURE",
+        metavar="VIEWS",
         help="folder or file with cameras (COLMAP, transforms.json, cameras.json), of which the training views count; "
-        f'or "{VIRTUAL}": views placed from the scene itself, as where views are needed and none are named; '
-        f'or "{NONE}" (a folder of such a name: ./{VIRTUAL})',
+        f'or "{VIRTUAL}": views placed from the scene itself, as where views are needed and none are named{none} '
+        f"(a folder of such a name: ./{VIRTUAL})",
     )
 
 
@@ -70,7 +71,7 @@ class ControlViews:
 
 def control_views(cloud: GaussianCloud, named: str | None, progress: Callable[[str, float], None]) -> ControlViews:
     """Evenly chosen training views of a capture, else virtual ones. Raises BadInputError as ``seen_for``."""
-    refuse_none(named, "files are judged from views")
+    refuse_none(named, "targets and the preset max judge files from views")
     if is_capture(named):
         views = capture_views(named)
         if len(views) < FEWEST_TO_SHARE:

@@ -32,6 +32,8 @@ LEARNED_UP_TO = 4_000_000  # splats: features take some 700 bytes of memory each
 KEEPS_ALL_FROM = DEFAULT_QUALITY  # what is to look like the source keeps its splats
 NEGLIGIBLE = -2.5  # octaves of weight at DEFAULT_QUALITY below which a splat is not worth its bits
 GROWTH = 0.7  # of that for each octave of steps: what is missing adds up, and the coarser the steps the more goes
+MOST_LIGHT, LIGHT_GROWTH = 0.002, 1.6  # share of all light that may go, and its octaves for each of steps
+ONSET, ONSET_STEPS = 5.0, 1.0 / 3.0  # octaves that weights must be below all this at KEEPS_ALL_FROM; none from here on
 
 
 def target_scores(cloud: GaussianCloud, seen: Seen) -> npt.NDArray[np.float32]:
@@ -62,16 +64,24 @@ def visible_octaves(cloud: GaussianCloud, visibility: Visibility | None = None) 
     return octaves
 
 
-def ordered_by(splats: int) -> str:
-    """What puts the ``visible_octaves`` of so many splats in order, in words."""
-    return "weight" if splats > LEARNED_UP_TO else f"weight and {LEARNED}"
+def worth_keeping(octaves: F64, quality: float, gradually: bool = False) -> npt.NDArray[np.bool_]:
+    """Mask bool[N] of the splats that a file of ``quality`` 1..100 keeps, at least one; ``visible_octaves`` [N].
 
-
-def worth_keeping(octaves: F64, quality: float) -> npt.NDArray[np.bool_]:
-    """Mask bool[N] of the splats that a file of ``quality`` 1..100 keeps, at least one; ``visible_octaves`` [N]."""
-    kept = octaves >= NEGLIGIBLE + GROWTH * math.log2(step_factor(quality))
-    if len(kept) and not kept.any():
-        kept[np.argmax(octaves)] = True
+    Those that go have little light together: of fog, which is nothing but faint splats, most stays. ``gradually``: from
+    KEEPS_ALL_FROM downwards, where all stay, ever more may go, so that sizes have no gap there.
+    """
+    steps = math.log2(step_factor(quality))
+    limit = NEGLIGIBLE + GROWTH * steps
+    if gradually:
+        limit -= ONSET * max(1.0 - steps / ONSET_STEPS, 0.0)
+    kept = octaves >= limit
+    known = octaves[np.isfinite(octaves)]
+    if len(known) and not kept.all():
+        ordered = np.sort(known)
+        light = np.cumsum(np.exp2(2.0 * (ordered - ordered[-1])))  # squared weights go with light
+        allowed = min(MOST_LIGHT * 2.0 ** (LIGHT_GROWTH * steps), 1.0) * light[-1]
+        # At least the brightest stays.
+        kept |= octaves >= ordered[min(int(np.searchsorted(light, allowed, "right")), len(ordered) - 1)]
     return np.asarray(kept)
 
 

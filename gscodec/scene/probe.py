@@ -25,8 +25,8 @@ MAX_SPLATS = 40_000  # of a larger cloud a random part stands for all, each spla
 NEAR_PLANE = 0.2  # world units: what is closer is not drawn by the rasteriser of Kerbl et al. 2023
 COLUMN, ROW, REACH, DEPTH = range(4)  # of what is known of a splat in an image, in cells but for the depth
 JUDGED = 4  # every such splat that is seen has its colours judged
-PASSED = 0.01  # part of the light below which a cell is closed
-LOOKED_AFTER = 64  # splats after which it is looked for rows whose cells are all closed
+PASSED = 0.01  # part of the light; a row of which no cell lets as much pass is closed
+LOOKED_AFTER = 64  # splats after which rows are looked through for such
 ORDERED = 4096  # bins of depths
 MAX_REACH = 12  # cells: how far a splat is drawn; what is larger covers the image anyway
 

@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from gscodec_tools.as_gsenc import as_gsenc
 from gscodec_tools.commands import CommandFailedError, CommandTimeoutError, Finished
 from gscodec_tools.peer_tools import FOLDER
 from gscodec_tools.rd.codecs import CodecOptions, Point, all_codecs
@@ -16,11 +17,8 @@ from gscodec_tools.rd.measure import measure, measuring
 from gscodec_tools.rd.rows import Row, new_row, picture_name, row_key
 from gscodec_tools.rd.scenes import Scene
 
-from gscodec.cli.views import visibility_for
-from gscodec.config import EncodeConfig, no_progress
 from gscodec.errors import GsbError
 from gscodec.formats.ply import read_ply
-from gscodec.rate.fixed_quality import FixedQuality
 
 MAX_MESSAGE = 2000
 
@@ -130,7 +128,7 @@ def _fill(row: Row, job: Job, scratch: Path) -> dict[str, bytes]:
 def _at_size(row: Row, job: Job, size: Size) -> Point:
     """The point whose file is as large as wanted; its quality goes into the row."""
     cloud = read_ply(job.scene.ply)
-    recipe = FixedQuality(cloud, EncodeConfig(), visibility_for(cloud, None, no_progress)[0])  # as gsenc has it
+    recipe = as_gsenc(cloud)
 
     def size_at(quality: float) -> int:
         return recipe.encode(quality)[1].bytes

@@ -33,8 +33,9 @@ def _default_table(scenes: Sequence[Scene]) -> list[str]:
     kinds = sorted({str(scene.rows[0].views.get("kind", "")) for scene in scenes})
     return [
         f"PSNR is the mean over {' or '.join(kinds)} views of renders of the decoded against renders of the source.",
-        "The last columns are our bytes at the other's PSNR, interpolated on our curves: by quality alone, and asked",
-        "for sizes, so that it prunes and weighs splats by virtual views (– where it was not, or beyond its curve).",
+        "gscodec knows no camera of the scene: it weighs splats by virtual views of its own, and keeps all of them",
+        "from quality 75 on. The last columns are its bytes at the other's PSNR, interpolated on its curves: by",
+        "quality alone, and asked for sizes, where trials find what to prune (–: it was not, or beyond its curve).",
         *_others(scenes),
         "",
         "| scene, splats | codec | bytes per splat | PSNR | change on photos | our bytes at its PSNR | by size |",
@@ -96,9 +97,9 @@ def _bd_table(scenes: Sequence[Scene]) -> list[str]:
         lines.append(f"{names_have} no quality option: these curves come from leaving out SH degrees.")
     if TARGETS in codecs:
         lines.append(
-            f"{codec_name(TARGETS)}: this codec asked for sizes, so that it prunes and weighs splats by virtual views;"
+            f"{codec_name(TARGETS)}: this codec asked for sizes, so that it finds out by trial what to prune; what is"
         )
-        lines.append("what is positive against it is what that saves.")
+        lines.append("positive against it is what that saves.")
     lines += ["", f"| BD-rate, BD-PSNR against | {' | '.join(names)} |" + (" mean |" if many else "")]
     lines.append("|---|" + "---|" * (len(names) + many))
     for codec in codecs:

@@ -23,7 +23,7 @@ WARM_UP_SPLATS = 4000
 # What decides about the bytes: the version alone would keep rows while the codec is worked on.
 SOURCES = ("*.py", "bitstream/*.py", "entropy/*.py", "transform/*.py", "branches/**/*.py")
 SOURCES += ("rate/*.py", "importance/*.py", "importance/*.npz", "cli/gsenc.py", "cli/targets.py", "cli/views.py")
-SOURCES += ("scene/virtual.py", "scene/probe.py", "scene/upright.py", "scene/depths.py", "render/cpu/sight.py")
+SOURCES += ("scene/*.py", "render/cpu/*.py")
 
 
 class OwnCodec:
@@ -97,6 +97,6 @@ def _compile_once(ply: Path, lossless: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="gsrd_") as scratch:
         small, coded, back = (Path(scratch) / name for name in ("small.ply", "small.gsb", "back.ply"))
         write_ply(small, read_ply(ply).select(slice(0, WARM_UP_SPLATS)))
-        options = ["--lossless"] if lossless else []
+        options = ["--lossless"] if lossless else ["--quality", "40"]
         run_command([tool_path("gsenc"), str(small), "-o", str(coded), *options, "--quiet"])
         run_command([tool_path("gsdec"), str(coded), "-o", str(back), "--quiet"])
