@@ -62,12 +62,14 @@ def encode_chunks(
     config: EncodeConfig | None = None,
     progress: Progress | None = None,
     visibility: Visibility | None = None,
+    wanted: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[list[bytes], EncodeReport]:
     """As ``encode``, as chunks to write one after the other, and what was done; warns of nothing.
 
     ``progress`` is called with a word for the stage and the share done, 0..1. Every tile is decoded again
     before this returns: the digests in the file are of what a decoder gives. ``visibility``, of the cloud's splats,
-    makes the native branch precise where views look; no branch needs it.
+    makes the native branch precise where views look; no branch needs it. ``wanted`` bool[N]: the native branch codes
+    these splats only, as a copy of a large cloud has no room.
     """
     config = config or EncodeConfig()
     progress = progress or no_progress
@@ -78,8 +80,10 @@ def encode_chunks(
     options: dict[str, Any] = {}
     if branch == Branch.NATIVE:
         keep, dropped = checked(cloud, strict=config.strict)
+        if wanted is not None:
+            keep &= wanted
         options["visibility"] = _of_usable(visibility, keep)
-        options["kept"] = np.flatnonzero(keep) if dropped else None
+        options["kept"] = None if keep.all() else np.flatnonzero(keep)
     with ThreadPoolExecutor(config.threads or os.cpu_count() or 1) as pool:
         counts, streams = ENCODERS[branch](cloud, config, pool, progress, **options)
         header = _header(branch, cloud, counts)

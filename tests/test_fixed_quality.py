@@ -47,8 +47,18 @@ def test_weights_in_the_order_of_importance(cloud: gscodec.GaussianCloud) -> Non
 def test_a_large_cloud_keeps_the_order_of_weights(
     cloud: gscodec.GaussianCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gscodec.rate.pruning.LEARNED_UP_TO", SPLATS - 1)
+    """And is coded without a copy, so that nothing makes up for what goes."""
+    for module in ("pruning", "fixed_quality"):
+        monkeypatch.setattr(f"gscodec.rate.{module}.LEARNED_UP_TO", SPLATS - 1)
     assert visible_octaves(cloud).tolist() == weights_of(cloud).tolist()
+    seen = Visibility(10.0 ** np.random.default_rng(1).uniform(-6.0, 1.0, SPLATS), 1e-4)
+    kept = worth_keeping(visible_octaves(cloud, seen), 30.0, gradually=True)
+    chunks, report, pruned = FixedQuality(cloud, EncodeConfig(), seen).encode(30.0)
+    expected = encode(cloud.select(kept), EncodeConfig(quality=30.0), seen.select(np.flatnonzero(kept)))
+    assert b"".join(chunks) == expected
+    assert pruned is not None
+    assert (pruned.kept, pruned.compensated) == (report.splats, False)
+    assert 0 < pruned.removed == np.count_nonzero(~kept)
 
 
 def test_what_no_file_keeps_is_left_to_the_encoder(cloud: gscodec.GaussianCloud) -> None:

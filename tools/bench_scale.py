@@ -101,6 +101,7 @@ def bench(ply: Path, small: Path, splats: int, float_bytes: int, options: argpar
     rows = [row("gscodec", ".gsb", ours(), back)]
     if not beside_others:
         return rows
+    rows.append(row("gscodec --quality 50", ".gsb", ours("--quality", "50"), back))
     rows.append(row("gscodec --preset fast", ".gsb", ours("--preset", "fast"), back))
     rows.append(row("gscodec --lossless", ".gsb", ours("--lossless"), back))
     try:

@@ -179,9 +179,13 @@ def _work(args: argparse.Namespace) -> Summary:
                 if visibility is not None:
                     seconds["views"] = time.perf_counter() - before
                 recipe = FixedQuality(cloud, config, visibility, _prunes_below(args.prune, config), judge)
+                before = time.perf_counter()
                 chunks, report, unseen = recipe.encode(quality, progress)
+                took = time.perf_counter() - before
             if unseen is not None:
                 seconds["prune"], pruned = unseen.seconds, unseen
+            if judge is not None:
+                seconds["search"] = took - report.seconds - seconds.get("prune", 0.0)
             seconds["encode"] = report.seconds
         if report.splats_in and not report.splats:
             raise BadInputError("no splat of the scene can be coded", field="dropped", found=counts(report.dropped))

@@ -16,7 +16,7 @@ from gscodec.encoder import EncodeReport, encode_chunks
 from gscodec.importance.compensate import compensated
 from gscodec.importance.prune import PruneReport
 from gscodec.rate.allocation import allocate
-from gscodec.rate.pruning import KEEPS_ALL_FROM, visible_octaves, worth_keeping
+from gscodec.rate.pruning import KEEPS_ALL_FROM, LEARNED_UP_TO, visible_octaves, worth_keeping
 from gscodec.rate.reference import Reference
 
 BY_QUALITY = "auto"  # the method that reports and --prune name
@@ -25,8 +25,9 @@ BY_QUALITY = "auto"  # the method that reports and --prune name
 class FixedQuality:
     """``cloud`` with the settings of ``config`` but for its quality; what views show of it, if any are known.
 
-    ``prunes_below``: the quality below which splats go that it does not show, while those that stay make up for them;
-    math.inf: at any. A lossless file keeps all. ``judge``: renders by which bits are moved between attributes.
+    ``prunes_below``: the quality below which splats go that it does not show, while those that stay make up for them
+    (not in a cloud so large that there is no room for a changed copy); math.inf: at any. A lossless file keeps all.
+    ``judge``: renders by which bits are moved between attributes.
     """
 
     def __init__(
@@ -45,29 +46,30 @@ class FixedQuality:
     ) -> tuple[list[bytes], EncodeReport, PruneReport | None]:
         """Chunks of the file, and what encode and pruning did; None where no splat went."""
         config = replace(self._config, quality=quality)
-        cloud, visibility, pruned = self._shown(quality, progress)
+        cloud, visibility, wanted, pruned = self._cloud, self._visibility, None, None
+        if quality < self._prunes_below:
+            start = time.perf_counter()
+            progress("pruning", 0.0)
+            kept = worth_keeping(self._octaves, quality, gradually=self._prunes_below < math.inf)
+            removed = int(np.count_nonzero(~kept))
+            large = len(cloud) > LEARNED_UP_TO  # of which there is no room for a copy
+            if removed and large:
+                wanted = kept
+            elif removed:
+                cloud = compensated(cloud, kept)
+                visibility = visibility and visibility.select(np.flatnonzero(kept))
+            if removed:
+                views = 0 if self._visibility is None else len(self._visibility.centres)
+                seconds = time.perf_counter() - start
+                pruned = PruneReport(BY_QUALITY, len(kept) - removed, removed, seconds, views, not large)
         if self._judge is not None:
             progress("judging", 0.0)
-            config = replace(config, offsets=allocate(cloud, config, self._judge, visibility))
-        chunks, report = encode_chunks(cloud, config, progress, visibility)
+            part, seen = cloud, visibility
+            if wanted is not None:
+                part, seen = cloud.select(wanted), visibility and visibility.select(np.flatnonzero(wanted))
+            config = replace(config, offsets=allocate(part, config, self._judge, seen))
+        chunks, report = encode_chunks(cloud, config, progress, visibility, wanted)
         return chunks, report, pruned
-
-    def _shown(self, quality: float, progress: Progress) -> tuple[GaussianCloud, Visibility | None, PruneReport | None]:
-        """What the quality shows of the cloud."""
-        cloud, visibility = self._cloud, self._visibility
-        if quality >= self._prunes_below:
-            return cloud, visibility, None
-        start = time.perf_counter()
-        progress("pruning", 0.0)
-        kept = worth_keeping(self._octaves, quality, gradually=self._prunes_below < math.inf)
-        if kept.all():
-            return cloud, visibility, None
-        shown = compensated(cloud, kept)
-        views = 0 if visibility is None else len(visibility.centres)
-        report = PruneReport(
-            BY_QUALITY, len(shown), len(cloud) - len(shown), time.perf_counter() - start, views, compensated=True
-        )
-        return shown, visibility and visibility.select(np.flatnonzero(kept)), report
 
     @cached_property
     def _octaves(self) -> npt.NDArray[np.float64]:
