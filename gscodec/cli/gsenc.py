@@ -26,13 +26,9 @@ from gscodec.cli.views import (
     NONE,
     add_views_option,
     at_most_threads,
-    capture_views,
     control_views,
-    in_words,
-    is_capture,
     seen_for,
     visibility_for,
-    visibility_from,
 )
 from gscodec.cloud import GaussianCloud
 from gscodec.config import PRESETS, EncodeConfig, Visibility
@@ -209,17 +205,15 @@ def looked_at(
     cloud: GaussianCloud, config: EncodeConfig, named: str | None, progress: Callable[[str, float], None]
 ) -> tuple[Visibility | None, str, Reference | None]:
     """What views show of splats, and they in words, if --views names any or the preset looks; for "max" also what to
-    judge steps by. Virtual views that judge these do not weigh splats. Raises BadInputError.
+    judge steps by. Raises BadInputError.
     """
     if config.lossless or (config.preset == "fast" and named is None):
         return None, "", None
-    if config.preset != "max":
-        return *visibility_for(cloud, named, progress), None
-    sound, _ = sanitise(cloud)  # what is left out of every file, no step makes better
-    chosen = control_views(sound, named, progress)
-    views = capture_views(named) if is_capture(named) else list(chosen.scored)
-    found = visibility_from(cloud, views, named, progress)
-    return found, in_words(len(views), named), judged_from(sound, chosen)[0]
+    judge = None
+    if config.preset == "max":
+        sound, _ = sanitise(cloud)  # what is left out of every file, no step makes better
+        judge = judged_from(sound, control_views(sound, named, progress))[0]
+    return *visibility_for(cloud, named, progress), judge
 
 
 if __name__ == "__main__":
