@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from gscodec.cloud import GaussianCloud
+from gscodec.sanitise import usable
 from gscodec.scene.camera import Camera
 from gscodec.scene.depths import rough_order
 from gscodec.transform.harmonics import SH_DC, sh_basis
@@ -64,13 +65,9 @@ class Glance:
 
 
 def subject(cloud: GaussianCloud, rng: np.random.Generator) -> Subject:
-    """Finite, visible splats of a cloud, at most MAX_SPLATS of them."""
+    """Visible splats of a cloud that a file keeps, at most MAX_SPLATS of them."""
     scales = np.sort(cloud.log_scales.astype(np.float64), axis=1)
-    finite = np.isfinite(cloud.positions).all(axis=1) & np.isfinite(scales).all(axis=1)
-    finite &= np.isfinite(cloud.opacity_logits) & np.isfinite(cloud.sh_dc).all(axis=1)
-    finite &= np.isfinite(cloud.sh_rest).all(axis=(1, 2)) & (cloud.opacity_logits > -4.0)
-    finite &= (np.abs(cloud.positions) < 1e15).all(axis=1) & (np.abs(scales) < 60).all(axis=1)
-    index = np.flatnonzero(finite)
+    index = np.flatnonzero(usable(cloud)[0] & (cloud.opacity_logits > -4.0))
     swell = 1.0
     if len(index) > MAX_SPLATS:
         swell = math.sqrt(len(index) / MAX_SPLATS)
@@ -91,9 +88,7 @@ def subject(cloud: GaussianCloud, rng: np.random.Generator) -> Subject:
 def _normals(cloud: GaussianCloud, index: npt.NDArray[np.int64]) -> F64:
     """The thinnest axis of each splat, a unit vector [n,3]."""
     quats = cloud.quats_wxyz[index].astype(np.float64)
-    length = np.linalg.norm(quats, axis=1, keepdims=True)
-    usable = np.isfinite(length) & (length > 0)
-    w, x, y, z = np.where(usable, quats / np.where(usable, length, 1.0), [1.0, 0.0, 0.0, 0.0]).T
+    w, x, y, z = (quats / np.linalg.norm(quats, axis=1, keepdims=True)).T
     axes = np.stack(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)],
