@@ -55,7 +55,7 @@ class Place:
 def virtual_views(
     cloud: GaussianCloud, count: int = 8, seed: int = 0, width: int = 640, height: int = 480
 ) -> list[Camera]:
-    """``count`` cameras of split "test" that look at ``cloud``, the same for the same arguments.
+    """``count`` cameras of split "test" that look at ``cloud``, on one machine the same for the same arguments.
 
     Raises BadInputError for a cloud without visible, finite splats, a count outside 1..1000 or a negative seed.
     """
