@@ -134,8 +134,9 @@ def test_canonical_order_is_by_value() -> None:
     logits[::2] += np.float32(1.0)
     cloud = replace(cloud, opacity_logits=logits)
     order = np.random.default_rng(0).permutation(600)
-    first, second = cloud.select(canonical_order(cloud)), cloud.select(order)
-    second = second.select(canonical_order(second))
+    everything = np.arange(600)
+    first, second = cloud.select(canonical_order(cloud, everything)), cloud.select(order)
+    second = second.select(canonical_order(second, everything))
     for name in ATTRIBUTES:
         assert np.array_equal(getattr(first, name), getattr(second, name)), name
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from numba import get_num_threads, njit
+from numba import get_num_threads, njit, prange
 
 from gscodec.cloud import GaussianCloud
 from gscodec.sanitise import usable
@@ -49,16 +49,9 @@ def compensated(cloud: GaussianCloud, kept: npt.NDArray[np.bool_]) -> GaussianCl
     for start in range(0, len(gone), _BLOCK):
         block = gone[start : start + _BLOCK]
         nearest = tree.query(cloud.positions[block], k=min(HEIRS, len(heirs)), workers=get_num_threads())[1]
-        _leave(
-            block,
-            heirs[nearest.reshape(len(block), -1)],
-            cloud.positions,
-            cloud.log_scales,
-            cloud.quats_wxyz,
-            cloud.sh_dc,
-            mass,
-            inherited,
-        )
+        asked = heirs[nearest.reshape(len(block), -1)]
+        covers = _covers(block, asked, cloud.positions, cloud.log_scales, cloud.quats_wxyz)
+        _leave(block, asked, covers, cloud.sh_dc, mass, inherited)
     growth = np.minimum(inherited[:, 3] / mass, MOST)
     denser = -np.expm1((1.0 + DENSER * growth) * np.log1p(-np.minimum(opacity, OPAQUE)))
     changed = (growth > 0.0) & kept
@@ -70,30 +63,29 @@ def compensated(cloud: GaussianCloud, kept: npt.NDArray[np.bool_]) -> GaussianCl
     return replace(cloud, opacity_logits=logits, log_scales=scales, sh_dc=colours).select(kept)
 
 
+@njit(cache=True, nogil=True, parallel=True)
+def _covers(gone: I64, heirs: I64, positions: F32, log_scales: F32, quats: F32) -> F64:
+    """Value float64 [n,k] of each heir's Gaussian at the centre of the splat ``gone`` [n]; heirs [n,k]."""
+    covers = np.empty(heirs.shape, np.float64)
+    for i in prange(len(gone)):
+        for j in range(heirs.shape[1]):
+            heir = heirs[i, j]
+            covers[i, j] = _cover(positions[gone[i]], positions[heir], log_scales[heir], quats[heir])
+    return covers
+
+
 @njit(cache=True, nogil=True)
-def _leave(
-    gone: I64,
-    heirs: I64,
-    positions: F32,
-    log_scales: F32,
-    quats: F32,
-    colours: F32,
-    mass: F64,
-    inherited: F64,
-) -> None:
+def _leave(gone: I64, heirs: I64, covers: F64, colours: F32, mass: F64, inherited: F64) -> None:
     """Add to ``inherited`` [N,4] the mass of splats ``gone`` [n], and mass times difference of SH DC before it."""
-    covers = np.empty(heirs.shape[1])
     for i in range(len(gone)):
         lost = gone[i]
-        for j in range(heirs.shape[1]):
-            covers[j] = _cover(positions[lost], positions[heirs[i, j]], log_scales[heirs[i, j]], quats[heirs[i, j]])
-        part = mass[lost] / max(COVERED, covers.sum())
+        part = mass[lost] / max(COVERED, covers[i].sum())
         for j in range(heirs.shape[1]):
             heir = heirs[i, j]
             for channel in range(3):
                 difference = np.float64(colours[lost, channel]) - np.float64(colours[heir, channel])
-                inherited[heir, channel] += part * covers[j] * difference
-            inherited[heir, 3] += part * covers[j]
+                inherited[heir, channel] += part * covers[i, j] * difference
+            inherited[heir, 3] += part * covers[i, j]
 
 
 @njit(cache=True, nogil=True)

@@ -9,6 +9,7 @@ is from theirs: a splat that hides the same colour is not missed.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -77,17 +78,21 @@ def features(cloud: GaussianCloud) -> F32:
     result = np.full((len(cloud), len(NAMES)), np.nan, np.float32)
     sound = np.flatnonzero(finite_splats(cloud))
     if len(sound):
-        rows = sound[canonical_order(cloud.select(sound))]
-        ordered = cloud.select(rows)
-        tree = build(ordered.positions)
+        rows = canonical_order(cloud, sound)
+        tree = build(cloud.positions[rows])
         neighbours = lists(tree, min(WIDE, len(rows) - 1)) if len(rows) > 1 else None
-        result[rows[tree.order]] = _columns(ordered.select(tree.order), neighbours)
-        result[rows] = result[rows[first_of_clones(ordered)]]
+        placed = rows[tree.order]
+        # SH are most of a cloud, and of them one number is wanted: they are left where they are.
+        anisotropy = colour_anisotropy(cloud.sh_dc, cloud.sh_rest)[placed]
+        plain = replace(cloud, sh_rest=cloud.sh_rest[:, :0], extras={}).select(placed)
+        result[placed] = _columns(plain, anisotropy, neighbours)
+        clones, firsts = first_of_clones(cloud, rows)
+        result[clones] = result[firsts]
     return result
 
 
-def _columns(cloud: GaussianCloud, neighbours: I32 | None) -> F32:
-    """The features of finite splats whose neighbours are known, nearest first."""
+def _columns(cloud: GaussianCloud, anisotropy: F64, neighbours: I32 | None) -> F32:
+    """The features of finite splats, without their SH, whose neighbours are known, nearest first."""
     from scipy import special  # here, as gsenc imports all scores and few are used
 
     log_scales = np.clip(cloud.log_scales.astype(np.float64), -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
@@ -101,7 +106,7 @@ def _columns(cloud: GaussianCloud, neighbours: I32 | None) -> F32:
     own = log_opacity, seen_area, 2.0 * log_opacity + seen_area, middle - thin, long - middle
     for column, values in enumerate(own):
         result[:, column] = values
-    result[:, 5] = np.log(np.maximum(colour_anisotropy(cloud.sh_dc, cloud.sh_rest), FAINTEST))
+    result[:, 5] = np.log(np.maximum(anisotropy, FAINTEST))
     if neighbours is None:
         return result
     colour = np.clip(SH_DC * cloud.sh_dc.astype(np.float64) + 0.5, 0.0, 1.0)

@@ -46,42 +46,42 @@ def features(cloud: GaussianCloud) -> F32:
     result = np.full((len(cloud), len(NAMES)), np.nan, np.float32)
     finite = np.flatnonzero(finite_splats(cloud))
     if len(finite):
-        rows = finite[canonical_order(cloud.select(finite))]
-        ordered = cloud.select(rows)
-        tree_rows, columns = _columns(ordered)
+        rows = canonical_order(cloud, finite)
+        tree_rows, columns = _columns(cloud.select(rows))
         result[rows[tree_rows]] = columns
-        result[rows] = result[rows[first_of_clones(ordered)]]
+        clones, firsts = first_of_clones(cloud, rows)
+        result[clones] = result[firsts]
     return result
 
 
-def canonical_order(cloud: GaussianCloud) -> I64:
-    """An order int64 [N] of the splats that depends on their values only: by position, then by all other bits."""
-    x, y, z = cloud.positions.T
-    order = np.lexsort((z, y, x))
-    placed = cloud.positions[order]
+def canonical_order(cloud: GaussianCloud, rows: I64) -> I64:
+    """Splats ``rows`` int64 [n] of a cloud in an order by their values only: position, then all bits."""
+    x, y, z = cloud.positions[rows].T
+    rows = rows[np.lexsort((z, y, x))]
+    placed = cloud.positions[rows]
     same = (placed[1:] == placed[:-1]).all(axis=1)
     if same.any():
         tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
         group = np.cumsum(~np.append(False, same))[tied]
-        few = cloud.select(order[tied])
+        few = cloud.select(rows[tied])
         keys = [getattr(few, name).reshape(len(few), -1).view(np.uint32).T for name in ATTRIBUTES]
-        order[tied] = order[tied][np.lexsort((*np.concatenate(keys), group))]
-    return np.asarray(order, np.int64)
+        rows[tied] = rows[tied][np.lexsort((*np.concatenate(keys), group))]
+    return np.asarray(rows, np.int64)
 
 
-def first_of_clones(cloud: GaussianCloud) -> I64:
-    """For each splat of a cloud in canonical order, the first int64 [N] of those that are equal to it in every bit.
+def first_of_clones(cloud: GaussianCloud, rows: I64) -> tuple[I64, I64]:
+    """Which of the splats ``rows``, in canonical order, equal one before in every bit, and the first that they equal.
 
-    Clones get the features of the first: their own could differ by rounding, as each leaves out itself.
+    Both int64 [m]. Clones get the features of the first: their own could differ by rounding, as each leaves out itself.
     """
-    same = np.append(False, (cloud.positions[1:] == cloud.positions[:-1]).all(axis=1))
-    tied = np.flatnonzero(same)
+    placed = cloud.positions[rows]
+    tied = np.flatnonzero(np.append(False, (placed[1:] == placed[:-1]).all(axis=1)))
     for name in ATTRIBUTES:
         values = getattr(cloud, name).reshape(len(cloud), -1).view(np.uint32)
-        tied = tied[(values[tied] == values[tied - 1]).all(axis=1)]
-    numbers = np.arange(len(cloud))
+        tied = tied[(values[rows[tied]] == values[rows[tied - 1]]).all(axis=1)]
+    numbers = np.arange(len(rows))
     numbers[tied] = 0
-    return np.asarray(np.maximum.accumulate(numbers), np.int64)
+    return rows[tied], rows[np.maximum.accumulate(numbers)[tied]]
 
 
 def _columns(cloud: GaussianCloud) -> tuple[npt.NDArray[np.int32], F32]:

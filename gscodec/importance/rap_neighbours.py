@@ -19,7 +19,7 @@ from gscodec.importance.rap_tree import LEAF, Tree, part
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 
-SLACK = 256  # candidates collected beyond the neighbours wanted before the best are selected
+ROOM = 3  # candidates collected for each neighbour wanted before the best are selected
 STACK = 64  # more than twice the depth of any tree over 2**31 points
 
 
@@ -84,7 +84,7 @@ def _search(
 ) -> None:
     count = points.shape[1]
     for leaf in prange(1 << depth):
-        squares, who = np.empty(k + SLACK + LEAF, np.float64), np.empty(k + SLACK + LEAF, np.int32)
+        squares, who = np.empty(ROOM * k + LEAF, np.float64), np.empty(ROOM * k + LEAF, np.int32)
         stack = np.empty(STACK, np.int64)
         first, last = part(count, depth, leaf), part(count, depth, leaf + 1)
         for q in range(first, last):
@@ -103,7 +103,7 @@ def _search(
 def _list(points: npt.NDArray[np.float32], boxes: npt.NDArray[np.float32], depth: int, k: int, result: I32) -> None:
     count = points.shape[1]
     for leaf in prange(1 << depth):
-        squares, who = np.empty(k + SLACK + LEAF, np.float64), np.empty(k + SLACK + LEAF, np.int32)
+        squares, who = np.empty(ROOM * k + LEAF, np.float64), np.empty(ROOM * k + LEAF, np.int32)
         stack = np.empty(STACK, np.int64)
         reach = np.inf
         for q in range(part(count, depth, leaf), part(count, depth, leaf + 1)):
@@ -243,7 +243,7 @@ def _visit(
         square = _square(points, p, x, y, z)
         squares[found], who[found] = square, p
         found += (square <= bound) & (p != q)
-    if found >= k + SLACK:
+    if found >= ROOM * k:
         _keep_nearest(squares, who, found, k)
         found = k
         bound = squares[:k].max()

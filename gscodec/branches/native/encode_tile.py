@@ -53,7 +53,7 @@ from gscodec.entropy.tokens import zigzag
 from gscodec.transform.colour import to_opponent
 from gscodec.transform.dc import code_dc
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
-from gscodec.transform.neighbours import put_ranked, ranked_zeros
+from gscodec.transform.neighbours import level_order, put_ranked, ranked_zeros
 from gscodec.transform.octree import cell_centres, cells_of, level_occupancy, morton_codes
 from gscodec.transform.opacity import decode_opacity, log_opacities, quantise_opacity
 from gscodec.transform.rotation import LEVELS, needles, quantise_rotation, sorted_axes
@@ -146,8 +146,7 @@ class TileEncoder:
         if degree or self.finer:
             alike = Neighbours.find(self.placement.points, likeness(scale_logs, colours))
         if degree:
-            overlaps = Overlaps.find(self.cloud.positions, self.scale_logs * LN2_PER_UNIT) if together else None
-            codes = self._components(overlaps)
+            codes = self._components(self._overlaps() if together else None)
             if self.finer:
                 codes, others, wanted = self._coarse(codes)
             self._layers(writers, alike, codes)
@@ -226,6 +225,10 @@ class TileEncoder:
             )
             luma = luma if channel else residuals
         return opponent
+
+    def _overlaps(self) -> Overlaps:
+        along = np.argsort(level_order(len(self.weights)))
+        return Overlaps.find(along, self.cloud.positions, self.scale_logs * LN2_PER_UNIT)
 
     def _components(self, overlaps: Overlaps | None) -> I32:
         """Codes int32[3 * K,n] of all components but the first, in the finest steps."""
