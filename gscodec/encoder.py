@@ -26,7 +26,8 @@ from gscodec.digest import digest
 from gscodec.errors import BadInputError
 from gscodec.sanitise import checked
 
-ENCODERS: dict[Branch, Callable[..., tuple[list[int], list[Stream]]]] = {
+Rows = npt.NDArray[np.int64] | range
+ENCODERS: dict[Branch, Callable[..., tuple[Sequence[Rows], list[Stream]]]] = {
     Branch.NATIVE: native.encode_tiles,
     Branch.LOSSLESS: lossless.encode_tiles,
 }
@@ -34,7 +35,9 @@ ENCODERS: dict[Branch, Callable[..., tuple[list[int], list[Stream]]]] = {
 
 @dataclass(frozen=True)
 class EncodeReport:
-    """What an encode did. ``dropped``: splats left out, by reason; ``stream_bytes``: by stream kind."""
+    """What an encode did. ``dropped``: splats left out, by reason; ``stream_bytes``: by stream kind; ``rows``: which of
+    the cloud the splats of each tile are, in the order of the file.
+    """
 
     splats_in: int
     splats: int
@@ -43,6 +46,7 @@ class EncodeReport:
     tiles: int
     bytes: int
     stream_bytes: Mapping[str, int]
+    rows: Sequence[Rows]
     seconds: float
 
 
@@ -85,7 +89,8 @@ def encode_chunks(
         options["visibility"] = _of_usable(visibility, keep)
         options["kept"] = None if keep.all() else np.flatnonzero(keep)
     with ThreadPoolExecutor(config.threads or os.cpu_count() or 1) as pool:
-        counts, streams = ENCODERS[branch](cloud, config, pool, progress, **options)
+        rows, streams = ENCODERS[branch](cloud, config, pool, progress, **options)
+        counts = [len(own) for own in rows]
         header = _header(branch, cloud, counts)
         records, digests = _decode_again(header, counts, streams, pool, progress)
     streams += [
@@ -105,6 +110,7 @@ def encode_chunks(
         tiles=len(counts),
         bytes=sum(len(chunk) for chunk in chunks),
         stream_bytes=by_kind,
+        rows=rows,
         seconds=time.perf_counter() - start,
     )
     return chunks, report

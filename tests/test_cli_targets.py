@@ -95,9 +95,9 @@ def test_same_file_twice(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_floor(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.gsb"
-    data = run(capsys, scene, out, "--min-psnr", 44, "--views", scene)
+    data = run(capsys, scene, out, "--min-psnr", 45, "--views", scene)
     source = gscodec.read_ply(scene / "scene.ply")
-    assert 44.0 <= seen_psnr(scene, out, source) <= 44.1
+    assert 45.0 <= seen_psnr(scene, out, source) <= 45.1
     assert data["target"]["trials"] <= MAX_TRIALS
 
 
@@ -235,7 +235,7 @@ def test_steps_are_those_of_the_usable_splats() -> None:
     broken.log_scales[0], broken.opacity_logits[1] = 31.0, np.inf
     config, files = EncodeConfig(preset="max", threads=1), []
     for each in (broken, sanitise(broken)[0]):
-        visibility, _, judge = gsenc.looked_at(each, config, None, lambda *_: None)
-        files += [b"".join(FixedQuality(each, config, visibility, 0.0, by).encode(75.0)[0]) for by in (judge, None)]
+        visibility, _, judges = gsenc.looked_at(each, config, None, lambda *_: None)
+        files += [b"".join(FixedQuality(each, config, visibility, 0.0, by).encode(75.0)[0]) for by in (judges, None)]
     assert (files[0], files[1]) == (files[2], files[3])
-    assert files[0] != files[1]  # the judge moves bits
+    assert files[0] != files[1]  # the judges move bits

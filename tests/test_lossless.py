@@ -26,8 +26,11 @@ TYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")
 
 
 def encoded(cloud: GaussianCloud, threads: int = 2) -> tuple[list[int], list[Stream]]:
+    """Rows of each tile, which are in order, and all streams."""
     with ThreadPoolExecutor(threads) as pool:
-        return encode_tiles(cloud, None, pool)
+        rows, streams = encode_tiles(cloud, None, pool)
+    assert [row for own in rows for row in own] == list(range(len(cloud)))
+    return [len(own) for own in rows], streams
 
 
 def of_tile(streams: list[Stream], tile: int | None) -> dict[StreamKind, Stream]:

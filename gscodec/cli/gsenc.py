@@ -26,6 +26,7 @@ from gscodec.cli.views import (
     NONE,
     add_views_option,
     at_most_threads,
+    colour_views,
     control_views,
     seen_for,
     visibility_for,
@@ -36,7 +37,7 @@ from gscodec.errors import BadInputError
 from gscodec.formats.ply import read_ply
 from gscodec.importance import METHODS
 from gscodec.importance.prune import PruneSpec, prune
-from gscodec.rate.fixed_quality import BY_QUALITY, FixedQuality
+from gscodec.rate.fixed_quality import BY_QUALITY, FixedQuality, Judges
 from gscodec.rate.pruning import KEEPS_ALL_FROM
 from gscodec.rate.reference import Reference
 from gscodec.sanitise import sanitise
@@ -81,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=PRESETS,
         default=EncodeConfig.preset,
         help="how long to look for a smaller file of the same quality; fast: not at all; default: weigh splats by what "
-        "virtual views, or --views, show; max: also move bits between attributes by what that does to renders "
-        "(default: %(default)s)",
+        "virtual views, or --views, show; max: also move bits between attributes, and colours, by what renders of "
+        "the file show (default: %(default)s)",
     )
     parser.add_argument(
         "--prune",
@@ -171,16 +172,16 @@ def _work(args: argparse.Namespace) -> Summary:
         else:
             before = time.perf_counter()
             with at_most_threads(args.threads):
-                visibility, weighed, judge = looked_at(cloud, config, args.views, progress)
+                visibility, weighed, judges = looked_at(cloud, config, args.views, progress)
                 if visibility is not None:
                     seconds["views"] = time.perf_counter() - before
-                recipe = FixedQuality(cloud, config, visibility, _prunes_below(args.prune, config), judge)
+                recipe = FixedQuality(cloud, config, visibility, _prunes_below(args.prune, config), judges)
                 before = time.perf_counter()
                 chunks, report, unseen = recipe.encode(quality, progress)
                 took = time.perf_counter() - before
             if unseen is not None:
                 seconds["prune"], pruned = unseen.seconds, unseen
-            if judge is not None:
+            if judges is not None:
                 seconds["search"] = took - report.seconds - seconds.get("prune", 0.0)
             seconds["encode"] = report.seconds
         if report.splats_in and not report.splats:
@@ -203,17 +204,20 @@ def _prunes_below(asked: str | None, config: EncodeConfig) -> float:
 
 def looked_at(
     cloud: GaussianCloud, config: EncodeConfig, named: str | None, progress: Callable[[str, float], None]
-) -> tuple[Visibility | None, str, Reference | None]:
+) -> tuple[Visibility | None, str, Judges | None]:
     """What views show of splats, and they in words, if --views names any or the preset looks; for "max" also what to
-    judge steps by. Raises BadInputError.
+    search by. Raises BadInputError.
     """
     if config.lossless or (config.preset == "fast" and named is None):
         return None, "", None
-    judge = None
+    judges = None
     if config.preset == "max":
         sound, _ = sanitise(cloud)  # what is left out of every file, no step makes better
-        judge = judged_from(sound, control_views(sound, named, progress))[0]
-    return *visibility_for(cloud, named, progress), judge
+        chosen = control_views(sound, named, progress)
+        steps, _ = judged_from(sound, chosen)
+        progress("judging", 0.0)
+        judges = Judges(steps, Reference(sound, colour_views(sound, named, chosen.judges)))
+    return *visibility_for(cloud, named, progress), judges
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ NONE = "none"  # --views none: by none, whatever the preset
 VIRTUAL_VIEWS = 16
 VIRTUAL_SEED = 1 << 16  # gsrd measures from those of its own small seeds: no file is to be judged where it was tuned
 JUDGES, SCORED, VIRTUAL_JUDGES = 16, 24, 8  # views that a target is reached with
+COLOURED, COLOURED_PIXELS = 72, 50_000_000  # views that colours are moved by, at most, and their pixels together
 FEWEST_TO_SHARE = 8  # views below which all of them judge and score
 CAPTURE_DOUBT = 0.1  # scenes are looked at from near the places of their photos
 VIRTUAL_DOUBT = 1.0
@@ -86,6 +87,19 @@ def control_views(cloud: GaussianCloud, named: str | None, progress: Callable[[s
     names = {id(view) for view in judges}
     others = tuple(view for view in views if id(view) not in names)
     return ControlViews(judges, others, in_words(len(judges), named))
+
+
+def colour_views(cloud: GaussianCloud, named: str | None, judges: Sequence[Camera]) -> tuple[Camera, ...]:
+    """What colours are moved by: training views of a capture that do not judge, if there are any; or virtual ones.
+
+    Raises BadInputError.
+    """
+    if not is_capture(named):
+        return tuple(virtual_views(cloud, COLOURED, VIRTUAL_SEED + 1))
+    views, names = capture_views(named), {view.name for view in judges}
+    views = [view for view in views if view.name not in names] or views
+    pixels = max(view.width * view.height for view in views)
+    return evenly(views, min(max(COLOURED_PIXELS // pixels, FEWEST_TO_SHARE), COLOURED))
 
 
 def evenly(views: Sequence[Camera], count: int) -> tuple[Camera, ...]:

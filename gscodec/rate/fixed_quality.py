@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,14 +12,28 @@ import numpy.typing as npt
 
 from gscodec.cloud import GaussianCloud
 from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
+from gscodec.decoder import decode
 from gscodec.encoder import EncodeReport, encode_chunks
 from gscodec.importance.compensate import compensated
 from gscodec.importance.prune import PruneReport
 from gscodec.rate.allocation import allocate
 from gscodec.rate.pruning import KEEPS_ALL_FROM, LEARNED_UP_TO, visible_octaves, worth_keeping
+from gscodec.rate.recolour import recoloured
 from gscodec.rate.reference import Reference
 
 BY_QUALITY = "auto"  # the method that reports and --prune name
+
+
+@dataclass(frozen=True, eq=False)
+class Judges:
+    """Renders of the source that the preset "max" goes by, from other views each.
+
+    ``steps``: bits are moved between attributes by these, and colours only if that shows in them. ``colours``: what
+    colours are moved by.
+    """
+
+    steps: Reference
+    colours: Reference
 
 
 class FixedQuality:
@@ -27,7 +41,7 @@ class FixedQuality:
 
     ``prunes_below``: the quality below which splats go that it does not show, while those that stay make up for them
     (not in a cloud so large that there is no room for a changed copy); math.inf: at any. A lossless file keeps all.
-    ``judge``: renders by which bits are moved between attributes.
+    ``judges``: renders to search by; None: nothing is searched.
     """
 
     def __init__(
@@ -36,9 +50,9 @@ class FixedQuality:
         config: EncodeConfig,
         visibility: Visibility | None = None,
         prunes_below: float = KEEPS_ALL_FROM,
-        judge: Reference | None = None,
+        judges: Judges | None = None,
     ) -> None:
-        self._cloud, self._config, self._visibility, self._judge = cloud, config, visibility, judge
+        self._cloud, self._config, self._visibility, self._judges = cloud, config, visibility, judges
         self._prunes_below = 0.0 if config.lossless else prunes_below
 
     def encode(
@@ -62,15 +76,26 @@ class FixedQuality:
                 views = 0 if self._visibility is None else len(self._visibility.centres)
                 seconds = time.perf_counter() - start
                 pruned = PruneReport(BY_QUALITY, len(kept) - removed, removed, seconds, views, not large)
-        if self._judge is not None:
-            progress("judging", 0.0)
-            part, seen = cloud, visibility
+        if self._judges is None:
+            chunks, report = encode_chunks(cloud, config, progress, visibility, wanted)
+        else:
             if wanted is not None:
-                part, seen = cloud.select(wanted), visibility and visibility.select(np.flatnonzero(wanted))
-            config = replace(config, offsets=allocate(part, config, self._judge, seen))
-        chunks, report = encode_chunks(cloud, config, progress, visibility, wanted)
+                cloud, visibility = cloud.select(wanted), visibility and visibility.select(np.flatnonzero(wanted))
+            chunks, report = _searched(cloud, config, visibility, self._judges, progress)
         return chunks, report, pruned
 
     @cached_property
     def _octaves(self) -> npt.NDArray[np.float64]:
         return visible_octaves(self._cloud, self._visibility)
+
+
+def _searched(
+    cloud: GaussianCloud, config: EncodeConfig, visibility: Visibility | None, judges: Judges, progress: Progress
+) -> tuple[list[bytes], EncodeReport]:
+    """As ``encode_chunks``, of the best that was found."""
+    progress("judging", 0.0)
+    config = replace(config, offsets=allocate(cloud, config, judges.steps, visibility))
+    other = recoloured(cloud, config, judges.colours, visibility, progress)
+    files = [encode_chunks(each, config, progress, visibility) for each in (cloud, other)]
+    shown = [judges.steps.psnr(decode(b"".join(chunks), threads=config.threads)) for chunks, _ in files]
+    return files[1] if shown[1] > shown[0] else files[0]

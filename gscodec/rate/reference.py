@@ -9,11 +9,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from gscodec.cloud import GaussianCloud
 from gscodec.errors import BadInputError
 from gscodec.quality import psnr
 from gscodec.render import Renderer, cpu
+from gscodec.render.measuring import ColourRenderer
 from gscodec.scene.camera import Camera
 
 
@@ -37,6 +39,20 @@ class Reference:
         """PSNR in dB of each view of ``cloud``; infinite where nothing differs."""
         pairs = zip(self._images, self.views, strict=True)
         return [psnr(image, self._renderer.render(cloud, view)) for image, view in pairs]
+
+    def lacking(self, cloud: GaussianCloud) -> npt.NDArray[np.float64]:
+        """What ``cloud`` lacks, told to its splats, float64 [N,4]: sums over all views of ``ColourRenderer``'s.
+
+        Raises BadInputError for a renderer that cannot tell.
+        """
+        if not isinstance(self._renderer, ColourRenderer):
+            raise BadInputError(
+                "this renderer cannot tell what colours lack", field="renderer", allowed="the CPU renderer"
+            )
+        sums = np.zeros((len(cloud), 4))
+        for image, view in zip(self._images, self.views, strict=True):
+            sums += self._renderer.colour_residuals(cloud, view, image)
+        return sums
 
     def psnr(self, cloud: GaussianCloud) -> float:
         """Mean over views of the PSNR of each, in dB, as published tables have it."""

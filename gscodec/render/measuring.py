@@ -56,3 +56,11 @@ class RemovalRenderer(Protocol):
     def removal_error(self, cloud: GaussianCloud, camera: Camera) -> F64:
         """[N]: by how much the image changes without the splat, squared, summed over pixels and channels."""
         ...
+
+
+@runtime_checkable
+class ColourRenderer(Protocol):
+    def colour_residuals(self, cloud: GaussianCloud, camera: Camera, wanted: F32) -> F64:
+        """[N,4]: what the view lacks of an image [height, width, 3], times each splat's share of the pixel, summed over
+        pixels for red, green and blue; and the sum of the shares."""
+        ...

@@ -98,7 +98,7 @@ def schema_of(cloud: GaussianCloud) -> Schema:
 
 def encode_tiles(
     cloud: GaussianCloud, config: Any, pool: Executor, progress: Progress = no_progress
-) -> tuple[list[int], list[Stream]]:
+) -> tuple[list[range], list[Stream]]:
     """(rows of each tile, all streams but the common ones) of a cloud, in tiles of 65536 rows, the last one shorter.
 
     Tiles run on ``pool``, which must not be the one that the caller itself runs on.
@@ -120,7 +120,7 @@ def encode_tiles(
     for number, task in enumerate(tasks, start=1):
         streams += task.result()
         progress("coding", number / len(tasks))
-    return [min(TILE_ROWS, len(cloud) - start) for start in starts], streams
+    return [range(start, min(start + TILE_ROWS, len(cloud))) for start in starts], streams
 
 
 def _schema_text(schema: Schema) -> bytes:

@@ -59,8 +59,8 @@ def encode_tiles(
     progress: Progress = no_progress,
     visibility: Visibility | None = None,
     kept: I64 | None = None,
-) -> tuple[list[int], list[Stream]]:
-    """(splats of each tile, all streams but the common ones) of a cloud; tiles run on ``pool``.
+) -> tuple[list[I64], list[Stream]]:
+    """(rows of the cloud in each tile, as the file has them, all streams but the common ones); tiles run on ``pool``.
 
     ``kept`` int64[n]: code these splats only, as a copy of a large cloud has no room; they must be finite.
     ``visibility`` is of the splats that are coded.
@@ -134,7 +134,7 @@ def encode_tiles(
     for number, own in enumerate(pool.map(coded, range(len(tiles))), start=1):
         streams += own
         progress("coding", number / len(tiles))
-    return [len(index) for index in tiles], streams
+    return [draft.rows for draft in drafts], streams
 
 
 def _colour_transform(

@@ -73,9 +73,13 @@ MAX_CORRECTION = float(1 << 30)
 
 @dataclass(frozen=True)
 class TileStreams:
-    """A tile whose symbols are known and whose tables are not yet: the geometry head and a writer per stream."""
+    """A tile whose symbols are known and whose tables are not yet: the geometry head and a writer per stream.
+
+    ``rows`` int64[n]: which of the cloud its splats are, in the order in which they are decoded.
+    """
 
     head: bytes
+    rows: I64
     writers: dict[StreamKind, PlaneWriter]
 
 
@@ -114,12 +118,12 @@ class TileEncoder:
         tree_order = np.lexsort((codes, -depths.astype(np.int8)))
         self.leaf_codes, self.leaf_depths = codes[tree_order], depths[tree_order]
         order = tree_order[curve_order(cells[tree_order], self.leaf_depths)]
-        self.depths, self.weights = depths[order], classes.weights[index[order]]
+        self.rows, self.depths, self.weights = rows[order], depths[order], classes.weights[index[order]]
         sizes = sizes[order]
         centres = cell_centres(cells[order], origin, sizes)
         decoded = as_float32(centres)
         self.offsets = (positions[order] - centres) / sizes[:, None]
-        self.cloud = in_components(cloud.select(rows[order]), colours, decoded)
+        self.cloud = in_components(cloud.select(self.rows), colours, decoded)
         scales, self.axes = sorted_axes(self.cloud.log_scales, self.cloud.quats_wxyz)
         self.scale_logs = scales / LN2_PER_UNIT
         coded = (self.depths.astype(np.int64) - exponent) * OCTAVE
@@ -153,7 +157,7 @@ class TileEncoder:
         if self.finer:
             values = TileValues(opacity, middle, long, ratio, rotations, colours, others, np.zeros_like(colours))
             self._refinements(writers, alike, values, wanted)
-        return TileStreams(self.head, writers)
+        return TileStreams(self.head, self.rows, writers)
 
     def _geometry(self, writer: PlaneWriter) -> None:
         codes, depths = self.leaf_codes, self.leaf_depths

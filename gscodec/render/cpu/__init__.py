@@ -3,6 +3,7 @@
 Differentiable rendering is in ``gscodec.render.cpu.autograd``, which needs torch.
 """
 
+from gscodec.render.cpu.adjoint import colour_residuals
 from gscodec.render.cpu.contributions import contributions
 from gscodec.render.cpu.fisher import fisher_information
 from gscodec.render.cpu.forward import render
@@ -10,4 +11,12 @@ from gscodec.render.cpu.removal import removal_error
 from gscodec.render.cpu.sensitivity import gradients
 from gscodec.render.cpu.sight import visibility
 
-__all__ = ["contributions", "fisher_information", "gradients", "removal_error", "render", "visibility"]
+__all__ = [
+    "colour_residuals",
+    "contributions",
+    "fisher_information",
+    "gradients",
+    "removal_error",
+    "render",
+    "visibility",
+]
