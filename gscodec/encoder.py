@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ ENCODERS: dict[Branch, Callable[..., tuple[Sequence[Rows], list[Stream]]]] = {
 @dataclass(frozen=True)
 class EncodeReport:
     """What an encode did. ``dropped``: splats left out, by reason; ``stream_bytes``: by stream kind; ``rows``: which of
-    the cloud the splats of each tile are, in the order of the file.
+    the cloud that was encoded (after any pruning) the splats of each tile are, in the order of the file.
     """
 
     splats_in: int
@@ -46,7 +46,7 @@ class EncodeReport:
     tiles: int
     bytes: int
     stream_bytes: Mapping[str, int]
-    rows: Sequence[Rows]
+    rows: Sequence[Rows] = field(repr=False, compare=False)
     seconds: float
 
 

@@ -235,7 +235,7 @@ def test_steps_are_those_of_the_usable_splats() -> None:
     broken.log_scales[0], broken.opacity_logits[1] = 31.0, np.inf
     config, files = EncodeConfig(preset="max", threads=1), []
     for each in (broken, sanitise(broken)[0]):
-        visibility, _, judges = gsenc.looked_at(each, config, None, lambda *_: None)
+        visibility, _, judges = gsenc.looked_at(each, each, config, None, lambda *_: None)
         files += [b"".join(FixedQuality(each, config, visibility, 0.0, by).encode(75.0)[0]) for by in (judges, None)]
     assert (files[0], files[1]) == (files[2], files[3])
     assert files[0] != files[1]  # the judges move bits

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from slow_renderer import camera, random_cloud, with_each_thread_count
 
+from gscodec.cli import views as cli_views
 from gscodec.cloud import GaussianCloud
 from gscodec.config import EncodeConfig, StepOffsets
 from gscodec.decoder import decode
@@ -49,7 +50,8 @@ def test_the_renderer_can_tell() -> None:
 def test_transpose_of_blending() -> None:
     """<residual, image of the colours> is <what splats are told, their colours>."""
     cloud, view = random_cloud(0, count=300), camera(width=51, height=37, cx=22.3, cy=20.1)
-    lacking = np.random.default_rng(2).normal(size=(37, 51, 3)).astype(np.float32)
+    cloud = replace(cloud, sh_dc=np.clip(cloud.sh_dc, -1.7, 0.0))  # colours up to a half: nothing is above 1
+    lacking = np.random.default_rng(2).uniform(-0.5, 0.5, (37, 51, 3)).astype(np.float32)
     image = cpu.render(cloud, view)
     told = cpu.colour_residuals(cloud, view, image + lacking)
     colours = np.maximum(0.5 + SH_DC * cloud.sh_dc.astype(np.float64), 0.0)
@@ -58,6 +60,20 @@ def test_transpose_of_blending() -> None:
         assert told[:, channel] @ colours[:, channel] == pytest.approx(expected, rel=1e-3, abs=1e-3)
     weights = cpu.contributions(cloud, view).weight_sum
     np.testing.assert_allclose(told[:, 3], weights, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_above_one_shows_as_one() -> None:
+    cloud = random_cloud(0, count=100)
+    bright = replace(cloud, sh_dc=np.full_like(cloud.sh_dc, 9.0), opacity_logits=np.full(100, 9.0, np.float32))
+    image = cpu.render(bright, camera())
+    told = cpu.colour_residuals(bright, camera(), np.where(image > 1.0, np.float32(5.0), image))
+    assert image.max() > 1.0
+    assert not told[:, :3].any()
+
+
+def test_an_image_of_another_shape() -> None:
+    with pytest.raises(BadInputError, match="wanted"):
+        cpu.colour_residuals(random_cloud(0), camera(), np.zeros((1, 1, 3), np.float32))
 
 
 def test_a_clamped_colour_is_told_nothing() -> None:
@@ -96,7 +112,11 @@ def test_files_look_more_like_the_source() -> None:
     def shown(colours: GaussianCloud) -> float:
         return reference.psnr(decode(b"".join(encode_chunks(colours, COARSE)[0])))
 
+    broken = cloud.positions.copy()
+    broken[7] = np.nan
     other = recoloured(cloud, COARSE, reference)
+    assert recoloured(replace(cloud, positions=broken), COARSE, reference).sh_dc[7].tolist() == cloud.sh_dc[7].tolist()
+    assert len(recoloured(cloud.select(slice(0, 0)), COARSE, reference)) == 0
     assert shown(other) > shown(cloud) + 1.0
     for name in ("positions", "log_scales", "quats_wxyz", "opacity_logits", "sh_rest"):
         assert getattr(other, name) is getattr(cloud, name), name
@@ -121,3 +141,21 @@ def test_colours_move_only_where_judges_see_it(monkeypatch: pytest.MonkeyPatch, 
     chunks, _, _ = FixedQuality(cloud, COARSE, None, 0.0, judges).encode(30.0)
     plain: Any = encode_chunks(cloud, COARSE)[0]
     assert (b"".join(chunks) == b"".join(plain)) != better
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "expected"),
+    [(14, 48, "virtual"), (16, 48, 8), (200, 48, 72), (200, 1 << 16, 23), (20, 1 << 16, 10)],
+)
+def test_views_that_colours_are_moved_by(
+    monkeypatch: pytest.MonkeyPatch, count: int, width: int, expected: int | str
+) -> None:
+    """None that judges; virtual ones where few are left; as many as there is memory for."""
+    taken = [camera(name=str(number), width=width) for number in range(count)]
+    judges = taken[::2][: count // 2]
+    monkeypatch.setattr(cli_views, "capture_views", lambda _: taken)
+    monkeypatch.setattr(cli_views, "virtual_views", lambda *_: ["virtual"])
+    found = cli_views.colour_views(shaded(10), "capture/", judges)
+    assert found == ("virtual",) if expected == "virtual" else len(found) == expected
+    assert not {id(view) for view in found} & {id(view) for view in judges}
+    assert cli_views.colour_views(shaded(10), None, judges) == ("virtual",)

@@ -172,7 +172,7 @@ def _work(args: argparse.Namespace) -> Summary:
         else:
             before = time.perf_counter()
             with at_most_threads(args.threads):
-                visibility, weighed, judges = looked_at(cloud, config, args.views, progress)
+                visibility, weighed, judges = looked_at(source, cloud, config, args.views, progress)
                 if visibility is not None:
                     seconds["views"] = time.perf_counter() - before
                 recipe = FixedQuality(cloud, config, visibility, _prunes_below(args.prune, config), judges)
@@ -203,16 +203,20 @@ def _prunes_below(asked: str | None, config: EncodeConfig) -> float:
 
 
 def looked_at(
-    cloud: GaussianCloud, config: EncodeConfig, named: str | None, progress: Callable[[str, float], None]
+    source: GaussianCloud,
+    cloud: GaussianCloud,
+    config: EncodeConfig,
+    named: str | None,
+    progress: Callable[[str, float], None],
 ) -> tuple[Visibility | None, str, Judges | None]:
     """What views show of splats, and they in words, if --views names any or the preset looks; for "max" also what to
-    search by. Raises BadInputError.
+    search by: renders of the source, of which --prune METHOD:AMOUNT may have left ``cloud``. Raises BadInputError.
     """
     if config.lossless or (config.preset == "fast" and named is None):
         return None, "", None
     judges = None
     if config.preset == "max":
-        sound, _ = sanitise(cloud)  # what is left out of every file, no step makes better
+        sound, _ = sanitise(source)  # what is left out of every file, no step makes better
         chosen = control_views(sound, named, progress)
         steps, _ = judged_from(sound, chosen)
         progress("judging", 0.0)

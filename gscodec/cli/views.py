@@ -24,7 +24,8 @@ NONE = "none"  # --views none: by none, whatever the preset
 VIRTUAL_VIEWS = 16
 VIRTUAL_SEED = 1 << 16  # gsrd measures from those of its own small seeds: no file is to be judged where it was tuned
 JUDGES, SCORED, VIRTUAL_JUDGES = 16, 24, 8  # views that a target is reached with
-COLOURED, COLOURED_PIXELS = 72, 50_000_000  # views that colours are moved by, at most, and their pixels together
+COLOURED, COLOURED_LEAST = 72, 8  # views that colours are moved by, at most and at least
+COLOURED_PIXELS = 50_000_000  # about as many in all, where that leaves enough views: renders of them are kept
 FEWEST_TO_SHARE = 8  # views below which all of them judge and score
 CAPTURE_DOUBT = 0.1  # scenes are looked at from near the places of their photos
 VIRTUAL_DOUBT = 1.0
@@ -90,16 +91,16 @@ def control_views(cloud: GaussianCloud, named: str | None, progress: Callable[[s
 
 
 def colour_views(cloud: GaussianCloud, named: str | None, judges: Sequence[Camera]) -> tuple[Camera, ...]:
-    """What colours are moved by: training views of a capture that do not judge, if there are any; or virtual ones.
+    """What colours are moved by: training views of a capture that do not judge, if there are enough; or virtual ones.
 
     Raises BadInputError.
     """
-    if not is_capture(named):
+    names = {view.name for view in judges}
+    views = [view for view in capture_views(named) if view.name not in names] if is_capture(named) else []
+    if len(views) < COLOURED_LEAST:
         return tuple(virtual_views(cloud, COLOURED, VIRTUAL_SEED + 1))
-    views, names = capture_views(named), {view.name for view in judges}
-    views = [view for view in views if view.name not in names] or views
-    pixels = max(view.width * view.height for view in views)
-    return evenly(views, min(max(COLOURED_PIXELS // pixels, FEWEST_TO_SHARE), COLOURED))
+    pixels = sum(view.width * view.height for view in views) // len(views)
+    return evenly(views, min(max(COLOURED_PIXELS // max(pixels, 1), COLOURED_LEAST), COLOURED))
 
 
 def evenly(views: Sequence[Camera], count: int) -> tuple[Camera, ...]:

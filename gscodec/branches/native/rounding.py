@@ -31,8 +31,8 @@ MAX_CODE = float((1 << 31) - 1)
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """Of n splats: ``order`` int64[n] along the curve, and how much each overlaps the next ones, ``shares``
-    float32[n,REACH], 0 .. STRENGTH.
+    """Of n splats: ``order`` int64[n] along the curve, and how much the splat at each place of it overlaps the next
+    ones, ``shares`` float32[n,REACH], 0 .. STRENGTH.
     """
 
     order: I64

@@ -7,14 +7,15 @@ import numpy.typing as npt
 from numba import njit, prange
 
 from gscodec.cloud import GaussianCloud
+from gscodec.errors import BadInputError
 from gscodec.render.cpu import pixels as px
 from gscodec.render.cpu import projection as pj
+from gscodec.render.cpu.contributions import PARTS
 from gscodec.render.cpu.forward import background_colour, blend
 from gscodec.render.cpu.tiles import TILE, tile_view
 from gscodec.render.protocol import BLACK
 from gscodec.scene.camera import Camera
 
-PARTS = 8  # of the splats, each summed by one thread; fixed, and every sum runs over the tiles in order
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
@@ -22,11 +23,18 @@ F64 = npt.NDArray[np.float64]
 def colour_residuals(cloud: GaussianCloud, camera: Camera, wanted: F32) -> F64:
     """What the cloud's view lacks of the image ``wanted`` [height, width, 3], told to the splats.
 
-    float64 [N,4]: sums over pixels of alpha·T times what is lacking, of red, green and blue, and of alpha·T. A colour
-    that is clamped at 0 is told nothing. The same bits for any number of threads.
+    float64 [N,4]: sums over pixels of alpha·T times what is lacking, of red, green and blue, and of alpha·T. What is
+    above 1 shows as 1, in both; a colour that is clamped at 0 is told nothing. The same bits for any number of threads.
+
+    Raises BadInputError for an image of another shape and for more than 2**30 splat-tile pairs. Needs 16 bytes for each
+    such pair.
     """
+    if wanted.shape != (camera.height, camera.width, 3):
+        shape = (camera.height, camera.width, 3)
+        raise BadInputError("wrong shape", field="wanted", found=wanted.shape, allowed=shape)
     view = tile_view(cloud, camera, pj.CENTRE_LIMIT)
-    lacking = wanted - blend(view, camera, background_colour(BLACK))
+    image = blend(view, camera, background_colour(BLACK))
+    lacking = np.minimum(wanted, np.float32(1.0)) - np.minimum(image, np.float32(1.0))
     per_pair, sums = np.zeros((len(view.pairs), 4), np.float32), np.zeros((len(cloud), 4), np.float64)
     _gather(view.screen, view.offsets, view.pairs, view.columns, lacking, per_pair)
     _sum_tiles(view.screen, view.pairs, view.index, per_pair, sums)

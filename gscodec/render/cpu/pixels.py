@@ -1,4 +1,4 @@
-"""What the three loops over a tile's pixels share: forward, contributions, backward.
+"""What the loops over a tile's pixels share: forward, contributions, adjoint, backward and others.
 
 The pixels of a tile lie in one line of TILE * TILE, so that one loop over all rows of a splat is vectorised. The
 loops themselves differ only in what they sum, and each is written out: whatever is shared must be inlined.
