@@ -28,7 +28,7 @@ F64 = npt.NDArray[np.float64]
 
 LEARNED = "rap-distilled"
 SCORED_BY = f"removal and {LEARNED}"
-LEARNED_UP_TO = 4_000_000  # splats: features and copies of the cloud take 1.2 kB of memory each
+LEARNED_UP_TO = 4_000_000  # splats: features and a copy of the cloud take 1 kB of memory each
 KEEPS_ALL_FROM = DEFAULT_QUALITY  # what is to look like the source keeps its splats
 NEGLIGIBLE = -2.5  # octaves of weight at DEFAULT_QUALITY below which a splat is not worth its bits
 GROWTH = 0.7  # of that for each octave of steps: what is missing adds up, and the coarser the steps the more goes
