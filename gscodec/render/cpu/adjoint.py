@@ -10,7 +10,7 @@ from gscodec.cloud import GaussianCloud
 from gscodec.errors import BadInputError
 from gscodec.render.cpu import pixels as px
 from gscodec.render.cpu import projection as pj
-from gscodec.render.cpu.contributions import PARTS
+from gscodec.render.cpu.backward import _sum_tiles
 from gscodec.render.cpu.forward import background_colour, blend
 from gscodec.render.cpu.tiles import TILE, tile_view
 from gscodec.render.protocol import BLACK
@@ -37,7 +37,10 @@ def colour_residuals(cloud: GaussianCloud, camera: Camera, wanted: F32) -> F64:
     lacking = np.minimum(wanted, np.float32(1.0)) - np.minimum(image, np.float32(1.0))
     per_pair, sums = np.zeros((len(view.pairs), 4), np.float32), np.zeros((len(cloud), 4), np.float64)
     _gather(view.screen, view.offsets, view.pairs, view.columns, lacking, per_pair)
-    _sum_tiles(view.screen, view.pairs, view.index, per_pair, sums)
+    per_splat = np.zeros((len(view.index), 4), np.float64)
+    _sum_tiles(view.pairs, per_pair, per_splat)
+    per_splat[:, :3][view.screen[:, pj.RED : pj.BLUE + 1] <= 0.0] = 0.0
+    sums[view.index] = per_splat
     return sums
 
 
@@ -99,23 +102,3 @@ def _gather(
                 weights += weight
             out = per_pair[n]
             out[0], out[1], out[2], out[3] = red, green, blue, weights
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def _sum_tiles(
-    screen: F32,
-    pairs: npt.NDArray[np.int32],
-    index: npt.NDArray[np.int64],
-    per_pair: F32,
-    sums: F64,
-) -> None:
-    """Add up each splat's pairs, in the order of the tiles."""
-    for part in prange(PARTS):
-        low, high = part * len(index) // PARTS, (part + 1) * len(index) // PARTS
-        for n in range(len(pairs)):
-            if low <= pairs[n] < high:
-                i = index[pairs[n]]
-                for channel in range(3):
-                    if screen[pairs[n], pj.RED + channel] > 0.0:
-                        sums[i, channel] += per_pair[n, channel]
-                sums[i, 3] += per_pair[n, 3]
