@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from itertools import accumulate
 from types import MappingProxyType, ModuleType
 from typing import Any, TypeVar
 
@@ -61,8 +62,12 @@ def decode(
     with _opened(data) as source:
         decoder = Decoder(source, limits, max_bytes, ignore_checksums)
         selection = decoder.select(tiles, box, sh_degree, layers)
-        parts = decoder.decode_tiles(selection, threads, progress)
-        return _joined(decoder.pattern(selection), parts, decoder.splat_count(selection) if box is None else None)
+        pattern = decoder.pattern(selection)
+        if box is not None:  # how many splats lie in it is not known before
+            return _joined(pattern, list(decoder.decode_tiles(selection, threads, progress)))
+        cloud = _room(pattern, decoder.splat_count(selection))
+        deque(decoder.decode_tiles(selection, threads, progress, cloud), 0)
+        return cloud
 
 
 def _opened(data: Data) -> AbstractContextManager[Source]:
@@ -72,22 +77,32 @@ def _opened(data: Data) -> AbstractContextManager[Source]:
     return FileSource(data) if isinstance(data, str | os.PathLike) else nullcontext(data)
 
 
-def _joined(pattern: GaussianCloud, parts: Iterable[GaussianCloud], count: int | None = None) -> GaussianCloud:
-    """``parts`` one after the other as a cloud like ``pattern``; ``count``, if known, saves holding them twice."""
-    if count is None:
-        parts = list(parts)
-        count = sum(len(part) for part in parts)
-    cloud = empty_cloud(count, pattern.sh_degree, pattern.meta)
+def _room(pattern: GaussianCloud, count: int) -> GaussianCloud:
+    """A cloud like ``pattern`` of ``count`` splats, to be filled."""
     extras = {name: np.empty(count, values.dtype) for name, values in pattern.extras.items()}
+    return replace(empty_cloud(count, pattern.sh_degree, pattern.meta), extras=MappingProxyType(extras))
+
+
+def _rows(cloud: GaussianCloud, start: int, count: int) -> GaussianCloud:
+    """Views of some rows of a cloud."""
+    rows = slice(start, start + count)
+    arrays: dict[str, Any] = {name: getattr(cloud, name)[rows] for name in ATTRIBUTES}
+    extras = {name: values[rows] for name, values in cloud.extras.items()}
+    return replace(cloud, **arrays, extras=MappingProxyType(extras))
+
+
+def _joined(pattern: GaussianCloud, parts: Sequence[GaussianCloud]) -> GaussianCloud:
+    """``parts`` one after the other as a cloud like ``pattern``."""
+    cloud = _room(pattern, sum(len(part) for part in parts))
     start = 0
     for part in parts:
-        rows = slice(start, start + len(part))
+        rows = _rows(cloud, start, len(part))
         for name in ATTRIBUTES:
-            getattr(cloud, name)[rows] = getattr(part, name)
-        for name, values in extras.items():
-            values[rows] = part.extras[name]
-        start = rows.stop
-    return replace(cloud, extras=MappingProxyType(extras))
+            getattr(rows, name)[:] = getattr(part, name)
+        for name, values in rows.extras.items():
+            values[:] = part.extras[name]
+        start += len(part)
+    return cloud
 
 
 class Decoder:
@@ -150,10 +165,15 @@ class Decoder:
         return pattern
 
     def decode_tiles(
-        self, selection: Selection, threads: int | None = None, progress: Progress | None = None
+        self,
+        selection: Selection,
+        threads: int | None = None,
+        progress: Progress | None = None,
+        into: GaussianCloud | None = None,
     ) -> Iterator[GaussianCloud]:
         """The tiles of a selection, one after the other; few are in memory at a time. Each has been verified.
 
+        ``into``: a cloud like ``pattern`` of ``splat_count`` splats, of which the tiles are then rows; not for a box.
         After the last tile of a whole file, the streams that were skipped are verified, too.
         """
         progress = progress or no_progress
@@ -162,10 +182,12 @@ class Decoder:
             if entry.tile in kinds and entry.known:
                 kinds[entry.tile].append(entry.kind)
         tiles = list(selection.layers.items())
+        starts = [0, *accumulate(self.records[number].splat_count for number in selection.layers)]
 
         def task(place: int) -> GaussianCloud:
             number, layers = tiles[place]
-            tile = self._decode_tile(number, layers, selection, kinds[number])
+            rows = None if into is None else _rows(into, starts[place], self.records[number].splat_count)
+            tile = self._decode_tile(number, layers, selection, kinds[number], rows)
             if selection.box is not None:
                 low, high = (np.array(corner, np.float64) for corner in selection.box)
                 tile = tile.select(np.all((tile.positions >= low) & (tile.positions <= high), axis=1))
@@ -187,12 +209,14 @@ class Decoder:
         reduced = self._branch.reduced(self._shared, layers, selection.sh_degree)
         return self._reductions.setdefault((layers, selection.sh_degree), reduced)
 
-    def _decode_tile(self, number: int, layers: int, selection: Selection, kinds: Iterable[int]) -> GaussianCloud:
+    def _decode_tile(
+        self, number: int, layers: int, selection: Selection, kinds: Iterable[int], into: GaussianCloud | None
+    ) -> GaussianCloud:
         shared = self._reduced(layers, selection)
         needed = [kind for kind in kinds if self._layers.get(kind, 0) <= layers]
         streams = {StreamKind(kind): self.container.read(kind, number) for kind in needed}
         record = self.records[number]
-        tile: GaussianCloud = self._branch.decode_tile(streams, shared, record.splat_count)
+        tile: GaussianCloud = self._branch.decode_tile(streams, shared, record.splat_count, into)
         expected = self._digests[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)]
         if self._complete(layers, selection) and not self._ignore_checksums and digest(tile) != expected:
             raise CorruptStreamError("decoded arrays differ from the encoder's", field=f"digest of tile {number}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+
 from gscodec.cloud import ATTRIBUTES, GaussianCloud
 
 DIGEST_BYTES = 32
@@ -15,9 +17,6 @@ def digest(cloud: GaussianCloud) -> bytes:
     Each array as little-endian bytes in C order, one after the other.
     """
     state = hashlib.sha256()
-    for name in ATTRIBUTES:
-        array = getattr(cloud, name)
-        state.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
-    for array in cloud.extras.values():
-        state.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    for array in (*(getattr(cloud, name) for name in ATTRIBUTES), *cloud.extras.values()):
+        state.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
     return state.digest()

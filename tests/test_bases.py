@@ -291,3 +291,30 @@ def test_singular_matrices_are_no_error(sh_degree: int) -> None:
     bases.matrices[3, :, 0] = 0
     for wanted in range(sh_degree + 1):
         assert np.isfinite(bases.factors(wanted, wanted)).all()
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_in_a_lower_degree_components_that_are_not_coded_count_by_even_directions(wanted: int) -> None:
+    bases = sound_bases(2, 3, 5)
+    bases.matrices[0, 4:] = 0
+    bases.matrices[1, [2, 9]] = 0
+    factors = bases.factors(1, wanted)
+    rng = np.random.default_rng(2)
+    for region, rows in enumerate(complete(bases)):
+        unused = np.flatnonzero(~rows.any(axis=1))
+        null = 3.0 * np.linalg.svd(np.delete(rows, unused, axis=0))[2][-len(unused) :]
+        whole = rows.copy()
+        whole[unused] = null
+        np.testing.assert_allclose(null @ np.delete(rows, unused, axis=0).T, 0.0, atol=1e-12)
+        own = np.zeros(16)
+        own[1:4] = rng.normal(size=3) * rows[1:4].any(axis=1)
+        low = np.zeros(16)
+        terms = factors.shape[2]
+        low[:terms] = own[1:4] @ factors[region]
+
+        def distance(low: np.ndarray, whole: np.ndarray = whole, own: np.ndarray = own) -> float:
+            return float(((np.linalg.solve(whole.T, low) - own) ** 2).sum())
+
+        least = distance(low)
+        for change in 1e-2 * rng.normal(size=(40, terms)):
+            assert distance(low + np.pad(change, (0, 16 - terms))) > least

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gscodec.entropy.tables import TOTAL, FrequencyTables, normalise, pack, unpack
+from gscodec.entropy.tables import TOTAL, FrequencyTables, normalise, pack, short, unpack
 from gscodec.errors import BadInputError, CorruptStreamError
 
 COUNTS = arrays(
@@ -58,6 +58,22 @@ def test_normalise_exact_values():
     counts = np.array([[0, 0, 0], [0, 7, 0], [1, 1, 0], [1, 10**15, 1], [3, 2, 1]], np.int64)
     expected = [[0, 0, 0], [0, TOTAL, 0], [8192, 8192, 0], [1, TOTAL - 2, 1], [8192, 5461, 2731]]
     assert normalise(counts).tolist() == expected
+
+
+@settings(deadline=None, max_examples=60)
+@given(COUNTS)
+def test_short_rows_keep_sum_and_symbols_and_cost_little(counts):
+    freqs = normalise(counts)
+    found = short(freqs).astype(np.int64)
+    np.testing.assert_array_equal(found > 0, freqs > 0)
+    np.testing.assert_array_equal(found.sum(axis=1), freqs.sum(axis=1, dtype=np.int64))
+    assert (np.abs(found - freqs) <= freqs // 4).all()
+
+
+def test_short_exact_values():
+    rows = [[0] * 40, [TOTAL] + [0] * 39, [10000, 4500, 1150, 639, 65, 13, 10, 7] + [0] * 32, [364] * 36 + [820] * 4]
+    expected = [rows[0], rows[1], [10529, 4096, 1024, 640, 64, 14, 10, 7] + [0] * 32, rows[3]]
+    assert short(np.array(rows, np.uint16)).tolist() == expected
 
 
 def test_derived_arrays():

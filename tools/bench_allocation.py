@@ -169,7 +169,7 @@ def bench_native(cloud: GaussianCloud, train: Reference, test: Reference, encode
     """Octaves predicted and found on the training views; curves and BD-rate on the test views."""
     found = search(Trials(cloud, EncodeConfig(), train), encodes)
     curves = [_curve(cloud, test, offsets) for offsets in (StepOffsets(), found.offsets)]
-    delta = bd_rate(Curve.of("balance", curves[0]), Curve.of("offsets", curves[1]))
+    delta = bd_rate(Curve.of("balance", curves[0]), Curve.of("offsets", curves[1]), min_overlap=50.0)
     sensitivities = {
         name: {"error_share": one.error / sum(each.error for each in found.sensitivities.values()), "bits": one.bits}
         for name, one in found.sensitivities.items()

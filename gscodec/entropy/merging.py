@@ -17,7 +17,7 @@ from gscodec.entropy.arrays import I64
 F64 = npt.NDArray[np.float64]
 
 BITS_PER_FREQUENCY = 9.0  # of a table of its own, compressed
-BITS_PER_COPY = 16.0  # of a table that stands elsewhere already
+BITS_PER_COPY = 4.0  # of a table that stands elsewhere already
 
 
 def merge_counts(counts: I64) -> I64:

@@ -23,6 +23,7 @@ MAX_ALPHABET = 256  # symbols are bytes
 MAX_TABLES = 1 << 16  # contexts are uint16
 BUCKET_BITS = 5  # of a slot within its bucket: what decoding looks up stays small enough for the caches
 BUCKETS = TOTAL >> BUCKET_BITS
+SHORT_BITS = 2  # below the leading one, of frequencies as ``short`` writes them
 RECIPROCAL_SHIFT = 46  # see FrequencyTables.reciprocals
 
 
@@ -130,6 +131,23 @@ def normalise(counts: I64) -> U16:
     freqs = np.zeros(counts.shape, np.int64)
     _normalise(np.ascontiguousarray(counts), freqs)
     return freqs.astype(np.uint16)
+
+
+def short(freqs: U16) -> U16:
+    """Frequencies uint16[T, A] near to ``freqs``, of few different values, so that tables compress better.
+
+    A frequency keeps its two bits below the leading one; the largest of a table takes the rest, and where that is more
+    than a quarter of it, the table stays as it is.
+    """
+    f = freqs.astype(np.int64)
+    bits = np.frexp(np.maximum(f, 1))[1].astype(np.int64)
+    unit = np.int64(1) << np.maximum(bits - 1 - SHORT_BITS, 0)
+    rounded = (f + unit // 2) // unit * unit
+    tables, largest = np.arange(len(f)), f.argmax(axis=1)
+    rounded[tables, largest] += f.sum(axis=1) - rounded.sum(axis=1)
+    most = f[tables, largest]
+    near = np.abs(rounded[tables, largest] - most) <= most // 4
+    return np.where(near[:, None], rounded, f).astype(np.uint16)
 
 
 @nb.njit(cache=True, nogil=True)

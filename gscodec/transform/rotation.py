@@ -173,19 +173,27 @@ def decode_rotation(code_a: U32, code_b: U32, code_r: U32, needle: U8, direction
         quats[i, 3] = np.float32(qz / norm)
 
 
+@nb.njit(cache=True, nogil=True)
 def sorted_axes(log_scales: F32, quats: F32) -> tuple[F64, F64]:
     """(log scales float64[n,3] long to short, axes float64[n,3,3] as columns in that order)."""
-    q = quats.astype(np.float64)
-    q /= np.linalg.norm(q, axis=1, keepdims=True)
-    w, x, y, z = q.T
-    matrix = np.stack(
-        [
-            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-        ],
-        axis=1,
-    ).reshape(-1, 3, 3)  # fmt: skip
-    order = np.argsort(-log_scales, axis=1, kind="stable")
-    scales = np.take_along_axis(log_scales.astype(np.float64), order, axis=1)
-    return scales, np.ascontiguousarray(np.take_along_axis(matrix, order[:, None, :], axis=2))
+    n = len(quats)
+    scales, axes = np.empty((n, 3)), np.empty((n, 3, 3))
+    matrix, order = np.empty((3, 3)), np.empty(3, np.int64)
+    for i in range(n):
+        w, x, y, z = np.float64(quats[i, 0]), np.float64(quats[i, 1]), np.float64(quats[i, 2]), np.float64(quats[i, 3])
+        norm = math.sqrt(w * w + x * x + y * y + z * z)
+        w, x, y, z = w / norm, x / norm, y / norm, z / norm
+        matrix[0] = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)
+        matrix[1] = 2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)
+        matrix[2] = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
+        for axis in range(3):  # insertion sort: equal axes stay in their order
+            place = axis
+            while place > 0 and log_scales[i, order[place - 1]] < log_scales[i, axis]:
+                order[place] = order[place - 1]
+                place -= 1
+            order[place] = axis
+        for place in range(3):
+            scales[i, place] = log_scales[i, order[place]]
+            for row in range(3):
+                axes[i, row, place] = matrix[row, order[place]]
+    return scales, axes

@@ -96,8 +96,10 @@ def empty(shared: Shared) -> GaussianCloud:
     return replace(empty_cloud(0, shared.schema.sh_degree, shared.schema.meta), extras=MappingProxyType(extras))
 
 
-def decode_tile(streams: Mapping[StreamKind, Stream], shared: Shared, count: int) -> GaussianCloud:
-    """The ``count`` rows of a tile, extras included. Raises CorruptStreamError."""
+def decode_tile(
+    streams: Mapping[StreamKind, Stream], shared: Shared, count: int, into: GaussianCloud | None = None
+) -> GaussianCloud:
+    """The ``count`` rows of a tile, extras included, in the arrays of ``into`` if given. Raises CorruptStreamError."""
     schema = shared.schema
     last = _need(streams, StreamKind.REFERENCES).tile == shared.tile_count - 1
     if not (1 if last else TILE_ROWS) <= count <= TILE_ROWS:
@@ -109,23 +111,25 @@ def decode_tile(streams: Mapping[StreamKind, Stream], shared: Shared, count: int
         group.stream: _unpack_group(group, payloads[group.stream], rows) for group in groups_of(schema.sh_degree)
     }
 
-    def floats(kind: StreamKind, *shape: int) -> npt.NDArray[np.float32]:
-        bits = np.ascontiguousarray(columns[kind].T) if kind in columns else np.zeros(0, np.uint32)
-        return bits.view(np.float32).reshape(count, *shape)
-
-    cloud = GaussianCloud(
-        floats(StreamKind.FLOAT_POSITIONS, 3),
-        floats(StreamKind.FLOAT_SCALES, 3),
-        floats(StreamKind.FLOAT_ROTATIONS, 4),
-        floats(StreamKind.FLOAT_OPACITY),
-        floats(StreamKind.FLOAT_DC, 3),
-        floats(StreamKind.FLOAT_AC, (schema.sh_degree + 1) ** 2 - 1, 3),
-        schema.meta,
-    )
+    cloud = empty_cloud(count, schema.sh_degree, schema.meta) if into is None else into
+    for kind, values in (
+        (StreamKind.FLOAT_POSITIONS, cloud.positions),
+        (StreamKind.FLOAT_SCALES, cloud.log_scales),
+        (StreamKind.FLOAT_ROTATIONS, cloud.quats_wxyz),
+        (StreamKind.FLOAT_OPACITY, cloud.opacity_logits),
+        (StreamKind.FLOAT_DC, cloud.sh_dc),
+        (StreamKind.FLOAT_AC, cloud.sh_rest),
+    ):
+        if kind in columns:
+            values.view(np.uint32).reshape(count, -1)[:] = columns[kind].T
     if not schema.extras:
         return cloud
     extras = _unpack_extras(payloads[StreamKind.EXTRAS], schema, rows)
-    return replace(cloud, extras=MappingProxyType(extras))
+    if into is None:
+        return replace(cloud, extras=MappingProxyType(extras))
+    for name, own in into.extras.items():
+        own[:] = extras[name]
+    return into
 
 
 @dataclass(frozen=True, eq=False)

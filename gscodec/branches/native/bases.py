@@ -25,6 +25,7 @@ U8 = npt.NDArray[np.uint8]
 
 UNIT = 32  # entries of the matrices count in 1/32
 MAX_REGIONS = 256
+UNCODED = 3.0  # errors in what no component codes show a third as much as in directions evenly seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +78,22 @@ class Bases:
             return np.ascontiguousarray(np.eye(count + 1)[None, 1 : rows + 1, :columns])
         if columns == count + 1:
             return self.matrices[:, :rows] / UNIT
-        complete = np.eye(count + 1)[None].repeat(len(self.centres), axis=0)
-        complete[:, 1:] = self.matrices / UNIT
+        complete = np.stack([_completed(matrix / UNIT) for matrix in self.matrices])
         # SH (row vectors) are components times ``complete``; errors of components are seen alike.
         components_of_sh = np.linalg.pinv(complete)[:, :columns]
         return np.ascontiguousarray(np.linalg.pinv(components_of_sh)[:, 1 : rows + 1])
+
+
+def _completed(rows: F64) -> F64:
+    """float64[K+1,K+1] from the rows [K,K+1] of components 1..K; rows of zeros, in which nothing is coded, become what
+    is orthogonal to the others, for errors there are seen, too.
+    """
+    complete = np.concatenate([np.eye(1, rows.shape[1]), rows])
+    unused = ~rows.any(axis=1)
+    if unused.any():
+        _, _, turned = np.linalg.svd(complete[~np.append(False, unused)])
+        complete[1:][unused] = UNCODED * turned[len(turned) - int(unused.sum()) :]
+    return complete
 
 
 def region_bytes(sh_degree: int) -> int:

@@ -161,8 +161,10 @@ def empty(shared: Shared) -> GaussianCloud:
     return empty_cloud(0, shared.sh_degree, shared.meta)
 
 
-def decode_tile(streams: Mapping[StreamKind, Stream], shared: Shared, count: int) -> GaussianCloud:
-    """The ``count`` splats of a tile. Raises CorruptStreamError."""
+def decode_tile(
+    streams: Mapping[StreamKind, Stream], shared: Shared, count: int, into: GaussianCloud | None = None
+) -> GaussianCloud:
+    """The ``count`` splats of a tile, in the arrays of ``into`` if given. Raises CorruptStreamError."""
     if not 1 <= count <= MAX_TILE_SPLATS:
         raise CorruptStreamError(
             "wrong size of tile", field="splat_count", found=count, allowed=f"1..{MAX_TILE_SPLATS}"
@@ -196,7 +198,7 @@ def decode_tile(streams: Mapping[StreamKind, Stream], shared: Shared, count: int
             refine(values, placement, alike, before, after, reader)
             reader.finish()
             before = after
-    cloud = empty_cloud(count, shared.sh_degree, shared.meta)
+    cloud = empty_cloud(count, shared.sh_degree, shared.meta) if into is None else into
     values.fill(cloud, placement, shared.bases, shared.factors)
     return cloud
 

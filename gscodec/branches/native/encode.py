@@ -19,6 +19,7 @@ from gscodec.branches.native.decode import layers_of
 from gscodec.branches.native.encode_tile import TileEncoder, TileStreams, in_components
 from gscodec.branches.native.footprint import classify, viewing_zone
 from gscodec.branches.native.meta import pack_meta
+from gscodec.branches.native.rare import without_rare
 from gscodec.branches.native.refinement import KINDS, TABLE_COUNT, Refinements, params_of, refined_bytes
 from gscodec.branches.native.settings import AC_ROUND_UP, base_steps, refinement_count
 from gscodec.branches.native.syntax import (
@@ -36,7 +37,7 @@ from gscodec.cloud import SH_REST_COUNTS, GaussianCloud
 from gscodec.config import EncodeConfig, Progress, Visibility, no_progress
 from gscodec.entropy.bytes import compress
 from gscodec.entropy.merging import merge_counts
-from gscodec.entropy.tables import FrequencyTables, normalise, pack
+from gscodec.entropy.tables import FrequencyTables, normalise, pack, short
 from gscodec.entropy.tokens import ALPHABET
 from gscodec.transform.energy import CLIP, PROFILE_UNIT
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
@@ -50,6 +51,12 @@ U8 = npt.NDArray[np.uint8]
 FIT_SPLATS = 200_000  # predictors are fitted on about as many
 TABLES_LEVEL = 19
 PROFILE = 3 * SH_REST_COUNTS[-1]
+NOTHING_EXPECTED: dict[str, Any] = {  # parameters that are fitted, before they are
+    "middle_predictor": (0,) * 5,
+    "long_predictor": (0,) * 6,
+    "energy_prior": (0,) * WEIGHT_CLASSES,
+    "profile": (0,) * PROFILE,
+}
 
 
 def encode_tiles(
@@ -72,7 +79,7 @@ def encode_tiles(
     zone = viewing_zone(positions, log_scales)
     classes = classify(zone, positions, log_scales, opacity_logits, visibility, pool)
     refinements = (config.refinements or refinement_count(config.quality)) if config.progressive else 0
-    values = base_steps(config.quality, zone, config.offsets, refinements)
+    steps = Params(base_steps(config.quality, zone, config.offsets, refinements) | NOTHING_EXPECTED)
 
     def rows(index: I64) -> I64:
         return index if kept is None else kept[index]
@@ -83,11 +90,13 @@ def encode_tiles(
         weights, sample = classes.weights[pick], cloud.select(rows(pick))
         colours = _colour_transform(cloud, kept, len(classes.weights), sample, weights, visibility)
         sample = in_components(sample, colours, sample.positions)
-        params = _fit(values, sample, weights, classes.places[pick])
+        finest = params_of(steps, refinements, steps.values) if refinements else steps
+        colours = without_rare(colours, finest, sample, weights, len(classes.weights))
+        params = _fit(steps, sample, weights, classes.places[pick])
         return colours, params, tuple(_finer(params, number, sample, weights) for number in range(1, refinements + 1))
 
     shared = pool.submit(fitted)
-    tiles = cut(positions, classes.places, values["cell_size"])  # meanwhile
+    tiles = cut(positions, classes.places, steps.values["cell_size"])  # meanwhile
     del positions, log_scales, opacity_logits
     colours, params, finer = shared.result()
 
@@ -178,14 +187,11 @@ def _counted(drafts: list[TileStreams], kinds: Sequence[StreamKind], table_count
         for kind in kinds:
             if kind in draft.writers:
                 draft.writers[kind].add_counts(counts)
-    return FrequencyTables(normalise(merge_counts(counts)))
+    return FrequencyTables(short(normalise(merge_counts(counts))))
 
 
-def _fit(values: dict[str, Any], sample: GaussianCloud, weights: U8, places: I32) -> Params:
+def _fit(params: Params, sample: GaussianCloud, weights: U8, places: I32) -> Params:
     """Params with predictors fitted on a sample of the splats and its classes."""
-    values = values | {"middle_predictor": (0,) * 5, "long_predictor": (0,) * 6, "energy_prior": (0,) * WEIGHT_CLASSES}
-    values["profile"] = (0,) * PROFILE
-    params = Params(values)
     if len(sample) == 0:
         return params
     features = np.stack(
@@ -202,7 +208,7 @@ def _fit(values: dict[str, Any], sample: GaussianCloud, weights: U8, places: I32
     features = np.concatenate([features, scale_logs[:, 1:2]], axis=1)
     long = fit_predictor(scale_logs[:, 0], features)
     fitted = {"middle_predictor": tuple(middle), "long_predictor": tuple(long)}
-    return Params(values | fitted | _expected_energy(params, sample, weights))
+    return Params({**params.values, **fitted, **_expected_energy(params, sample, weights)})
 
 
 def _finer(base: Params, number: int, sample: GaussianCloud, weights: U8) -> Params:

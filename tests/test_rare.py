@@ -1,0 +1,95 @@
+"""Components that are hardly coded: which these are, and that nothing else changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from clouds import random_cloud
+
+from gscodec.branches.native.bases import Bases
+from gscodec.branches.native.colour_bases import ColourTransform, Sample, find_bases
+from gscodec.branches.native.encode import NOTHING_EXPECTED
+from gscodec.branches.native.encode_tile import in_components
+from gscodec.branches.native.footprint import Zone
+from gscodec.branches.native.rare import RARE, without_rare
+from gscodec.branches.native.settings import AC_ROUND_UP, base_steps
+from gscodec.branches.native.syntax import Params, ac_range
+from gscodec.cloud import GaussianCloud
+from gscodec.config import StepOffsets
+from gscodec.transform.colour import to_opponent
+
+SPLATS = 3 * 2048
+
+
+def params_at(quality: float) -> Params:
+    return Params(base_steps(quality, Zone(np.zeros(3), 1.0, 1000.0), StepOffsets()) | NOTHING_EXPECTED)
+
+
+def fading_cloud(sh_degree: int) -> GaussianCloud:
+    """Around three places, SH smaller from coefficient to coefficient."""
+    cloud = random_cloud(SPLATS, sh_degree, 3)
+    rng = np.random.default_rng(4)
+    positions = rng.normal(0, 0.5, (SPLATS, 3)) + 3 * np.eye(3)[rng.integers(0, 3, SPLATS)]
+    count = cloud.sh_rest.shape[1]
+    sh_rest = rng.normal(0, 0.3, (SPLATS, count, 3)) * 0.5 ** np.arange(count)[:, None]
+    return replace(cloud, positions=positions.astype(np.float32), sh_rest=sh_rest.astype(np.float32))
+
+
+def slow_squares(colours: ColourTransform, params: Params, sample: GaussianCloud, weights: np.ndarray) -> np.ndarray:
+    """Sums of squared codes by region and component."""
+    sums = np.zeros(colours.bases.matrices.shape[:2])
+    regions = colours.bases.regions(sample.positions)
+    for degree in range(1, sample.sh_degree + 1):
+        for k in range(*ac_range(degree)):
+            steps = params.ac_steps(degree)[weights][:, None]
+            sizes = np.abs(to_opponent(np.ascontiguousarray(sample.sh_rest[:, k]))) / steps
+            squares = (np.floor(sizes + 1.0 - AC_ROUND_UP) ** 2).sum(axis=1)
+            for region in range(len(sums)):
+                sums[region, k] = squares[regions == region].sum()
+    return sums
+
+
+@pytest.mark.parametrize("sh_degree", [1, 2, 3, 4])
+@pytest.mark.parametrize("part", [1, 4])
+def test_rows_that_are_hardly_coded_are_zeroed(sh_degree: int, part: int) -> None:
+    cloud, params = fading_cloud(sh_degree), params_at(40.0)
+    weights = np.random.default_rng(5).integers(4, 16, SPLATS).astype(np.uint8)
+    sh = np.concatenate([cloud.sh_dc[:, None], cloud.sh_rest], axis=1)
+    colours = find_bases(Sample(cloud.positions, sh, weights), SPLATS)
+    assert len(colours.bases.centres) == 3
+    picked = cloud.select(np.arange(0, SPLATS, part))
+    sample, weights = in_components(picked, colours, picked.positions), weights[::part]
+    found = without_rare(colours, params, sample, weights, SPLATS)
+    rare = part * slow_squares(colours, params, sample, weights) < RARE
+    assert rare.any()
+    assert not rare.all()
+    np.testing.assert_array_equal(found.bases.centres, colours.bases.centres)
+    np.testing.assert_array_equal(found.bases.matrices[~rare], colours.bases.matrices[~rare])
+    assert not found.bases.matrices[rare].any()
+    # What is coded of a splat is as before, but for those components, of which nothing is left.
+    after = in_components(picked, found, picked.positions)
+    np.testing.assert_array_equal(after.sh_dc, sample.sh_dc)
+    left = ~rare[colours.bases.regions(picked.positions)]
+    np.testing.assert_array_equal(after.sh_rest, sample.sh_rest * left[:, :, None])
+
+
+def test_one_large_code_is_not_rare() -> None:
+    cloud, params = fading_cloud(2), params_at(40.0)
+    weights = np.full(SPLATS, 10, np.uint8)
+    steps = float(params.ac_steps(2)[10]) * 2.0**-20
+    components = np.zeros_like(cloud.sh_rest)
+    components[7, 5] = np.array([1, 1, 1]) / np.sqrt(3.0) * steps * 6.0
+    components[9:29, 6] = np.array([1, 1, 1]) / np.sqrt(3.0) * steps
+    colours = ColourTransform(Bases(np.zeros((1, 3), np.float32), 32 * np.eye(8, 9, 1, np.int8)[None]), np.eye(9)[None])
+    found = without_rare(colours, params, replace(cloud, sh_rest=components), weights, SPLATS)
+    assert np.flatnonzero(found.bases.matrices[0].any(axis=1)).tolist() == [5]
+
+
+def test_without_regions_or_splats_nothing_changes() -> None:
+    cloud, params = fading_cloud(3), params_at(40.0)
+    plain = ColourTransform.plain(3)
+    assert without_rare(plain, params, cloud, np.zeros(SPLATS, np.uint8), SPLATS) is plain
+    bases = ColourTransform(Bases(np.zeros((1, 3), np.float32), np.ones((1, 15, 16), np.int8)), np.eye(16)[None])
+    assert without_rare(bases, params, cloud.select(np.arange(0)), np.zeros(0, np.uint8), 0) is bases
