@@ -7,6 +7,7 @@ import pytest
 
 from gscodec.transform.dc import LIMIT, code_dc, decode_dc
 from gscodec.transform.neighbours import (
+    level_order,
     level_starts,
     neighbour_weights,
     predict_level,
@@ -45,7 +46,7 @@ def test_values_come_back_within_half_a_step() -> None:
     rng = np.random.default_rng(1)
     values, steps = rng.normal(0, 2.0**20, 1000), rng.choice([500, 52429], 1000)
     weights, starts = splats(1000, 2)
-    residuals, decoded = code_dc(values, weights, starts, steps)
+    residuals, decoded = code_dc(values, weights, starts, steps, np.zeros((1000, 0), np.float32))
     assert decode_dc(residuals, weights, starts, steps).tolist() == decoded.tolist()
     assert (np.abs(decoded - values) <= steps / 2).all()
 
@@ -53,4 +54,25 @@ def test_values_come_back_within_half_a_step() -> None:
 def test_a_value_beyond_the_limit_is_clipped() -> None:
     values, steps = np.array([3.0 * LIMIT, -3.0 * LIMIT]), np.full(2, 52429, np.int64)
     weights, starts = splats(2, 3)
-    assert code_dc(values, weights, starts, steps)[1].tolist() == [LIMIT, -LIMIT]
+    assert code_dc(values, weights, starts, steps, np.zeros((2, 0), np.float32))[1].tolist() == [LIMIT, -LIMIT]
+
+
+@pytest.mark.parametrize("reach", [1, 5])
+def test_values_are_rounded_against_errors_of_overlapping_splats_before_them(reach: int) -> None:
+    count = 300
+    rng = np.random.default_rng(4)
+    values, steps = rng.normal(0, 2.0**20, count), rng.choice([500, 52429], count)
+    shares = rng.choice([0.0, 0.1, 0.2], (count, reach)).astype(np.float32)
+    weights, starts = splats(count, 5)
+    residuals, decoded = code_dc(values, weights, starts, steps, shares)
+    assert decode_dc(residuals, weights, starts, steps).tolist() == decoded.tolist()
+    overlap = np.zeros((count, count))
+    for rank in range(count):
+        for other in range(rank + 1, min(rank + 1 + reach, count)):
+            overlap[rank, other] = overlap[other, rank] = shares[rank, other - rank - 1]
+    errors = np.zeros(count)
+    for i, rank in enumerate(level_order(count).tolist()):
+        errors[rank] = (decoded[i] - values[i]) / steps[i]
+        others = np.delete(overlap[rank], rank) @ np.delete(errors, rank)
+        assert abs(errors[rank] + others) <= 0.5 + 1e-5
+    assert np.abs(errors).max() > 0.51

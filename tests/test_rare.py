@@ -9,7 +9,7 @@ import pytest
 from clouds import random_cloud
 
 from gscodec.branches.native.bases import Bases
-from gscodec.branches.native.colour_bases import ColourTransform, Sample, find_bases
+from gscodec.branches.native.colour_bases import SPLATS_PER_REGION, ColourTransform, Sample, find_bases
 from gscodec.branches.native.encode import NOTHING_EXPECTED
 from gscodec.branches.native.encode_tile import in_components
 from gscodec.branches.native.footprint import Zone
@@ -20,7 +20,7 @@ from gscodec.cloud import GaussianCloud
 from gscodec.config import StepOffsets
 from gscodec.transform.colour import to_opponent
 
-SPLATS = 3 * 2048
+SPLATS = 3 * SPLATS_PER_REGION
 
 
 def params_at(quality: float) -> Params:

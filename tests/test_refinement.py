@@ -19,6 +19,7 @@ from gscodec.bitstream.source import BytesSource
 from gscodec.branches.native import decode as native
 from gscodec.branches.native.coefficients import code_correction, decode_correction
 from gscodec.branches.native.refinement import COMPONENT, KINDS, TABLE_COUNT
+from gscodec.branches.native.rounding import balancing
 from gscodec.branches.native.settings import AC_ROUND_UP, refinement_count
 from gscodec.cloud import GaussianCloud
 from gscodec.decoder import Decoder
@@ -80,11 +81,15 @@ def test_every_layer_is_within_half_its_steps(sh_degree: int, refinements: int) 
         error = np.abs(found.positions.astype(np.float64) - source.positions)
         assert (error <= cells / 3**number / 2 * (1 + 1e-6) + np.spacing(np.float32(8))).all()
         # Floats are made of logs by interpolation, 5e-5 octave, which counts where opacity is near 1.
-        error = np.abs(log_opacities(found.opacity_logits) - log_opacities(source.opacity_logits))
-        assert (error <= params.opacity_steps[weights] / 2 + 2 * 5e-5 * OCTAVE + 2.0**-13 / LN2_PER_UNIT).all()
+        fainter = log_opacities(found.opacity_logits) - log_opacities(source.opacity_logits)
+        assert (
+            np.abs(fainter) <= params.opacity_steps[weights] / 2 + 2 * 5e-5 * OCTAVE + 2.0**-13 / LN2_PER_UNIT
+        ).all()
         wanted = sorted_axes(source.log_scales, source.quats_wxyz)[0]
-        error = np.abs(found.log_scales[:, :2] - wanted[:, :2]) / LN2_PER_UNIT
-        assert (error <= params.scale_steps[weights, None] / 2 + 1).all()
+        long, middle = ((found.log_scales[:, :2] - wanted[:, :2]) / LN2_PER_UNIT).T
+        halves = params.scale_steps[weights] / 2 + 2 * 5e-5 * OCTAVE + 2.0**-13 / LN2_PER_UNIT
+        assert (np.abs(middle - balancing(fainter)) <= halves).all()
+        assert (np.abs(long - balancing(fainter, middle)) <= halves).all()
         ratio = np.exp(found.log_scales[:, 2] - found.log_scales[:, 1])
         expected = np.exp(wanted[:, 2] - found.log_scales[:, 1])
         # A correction may find the value at a quarter step, where code 0 stands, or the middle axis has moved.

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from gscodec.branches.native.rounding import LEAST, PASSES, REACH, STRENGTH, Overlaps, round_together
+from gscodec.branches.native.rounding import (
+    LEAST,
+    MOST,
+    PASSES,
+    REACH,
+    STRENGTH,
+    Overlaps,
+    balancing,
+    round_together,
+)
 
 
 def test_splats_apart_are_rounded_to_nearest() -> None:
@@ -27,6 +37,40 @@ def test_errors_of_clones_cancel() -> None:
     apart = 2 * (np.rint(wanted) - wanted)[::2]
     assert (np.abs(codes - wanted) <= 0.5 + STRENGTH + 1e-6).all()
     assert (pairs**2).mean() < 0.75 * (apart**2).mean()
+
+
+def shown_error(opacity: float, middle: float, long: float) -> float:
+    """Squared error of a Gaussian whose opacity and two axes are off by such logs, over its square; by summing up."""
+    x = np.linspace(-8, 8, 161)
+    own = np.exp(-(x[:, None] ** 2 + x**2) / 2)
+    other = np.exp(opacity - (x[:, None] / np.exp(middle)) ** 2 / 2 - (x / np.exp(long)) ** 2 / 2)
+    return float(((other - own) ** 2).sum() / (own**2).sum())
+
+
+@pytest.mark.parametrize("opacity", [0.02, -0.02])
+def test_the_middle_axis_answers_an_error_of_opacity(opacity: float) -> None:
+    unit = np.log(2) / 65536
+    best = balancing(np.array([opacity / unit]))
+    errors = []
+    for change in (-2e-3, 0.0, 2e-3):
+        middle = best + change / unit
+        long = balancing(np.array([opacity / unit]), middle)
+        errors.append(shown_error(opacity, middle[0] * unit, long[0] * unit))
+    assert errors[1] < min(errors[0], errors[2])
+    assert errors[1] < 0.6 * shown_error(opacity, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("opacity", "middle"), [(0.02, -0.01), (-0.02, 0.02), (0.0, 0.02)])
+def test_the_longest_axis_answers_both_errors(opacity: float, middle: float) -> None:
+    unit = np.log(2) / 65536
+    best = balancing(np.array([opacity / unit]), np.array([middle / unit]))[0] * unit
+    errors = [shown_error(opacity, middle, best + change) for change in (-2e-3, 0.0, 2e-3)]
+    assert errors[1] < min(errors[0], errors[2])
+
+
+def test_balancing_is_bounded() -> None:
+    errors = np.array([1e9, -1e9])
+    assert balancing(errors).tolist() == balancing(errors, np.zeros(2)).tolist() == [-MOST, MOST]
 
 
 def test_one_splat_has_no_neighbour() -> None:

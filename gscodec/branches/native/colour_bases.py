@@ -28,8 +28,8 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 
-SPLATS_PER_REGION = 2048
-REGIONS = 64  # at most
+SPLATS_PER_REGION = 1024
+REGIONS = 128  # at most
 FEWEST_SPLATS = 1024  # that are worth a matrix
 CENTRE_SPLATS = 10_000  # regions are found with so many
 DIRECTIONS = 256

@@ -17,7 +17,7 @@ from gscodec.branches.native.colour_bases import ColourTransform
 from gscodec.branches.native.footprint import Classes
 from gscodec.branches.native.placement import Neighbours, Placement, as_float32
 from gscodec.branches.native.refinement import FACTOR, KINDS, TABLE_COUNT, ComponentPlane, parts_of, refine
-from gscodec.branches.native.rounding import Overlaps, round_together
+from gscodec.branches.native.rounding import Overlaps, balancing, round_together
 from gscodec.branches.native.settings import AC_ROUND_UP
 from gscodec.branches.native.syntax import (
     AC_KINDS,
@@ -126,6 +126,7 @@ class TileEncoder:
         self.cloud = in_components(cloud.select(self.rows), colours, decoded)
         scales, self.axes = sorted_axes(self.cloud.log_scales, self.cloud.quats_wxyz)
         self.scale_logs = scales / LN2_PER_UNIT
+        self.opacity_logs = log_opacities(self.cloud.opacity_logits)
         coded = (self.depths.astype(np.int64) - exponent) * OCTAVE
         points = aligned_points(cells[order], self.depths)
         near = Neighbours.find(points, np.zeros((len(index), 0), np.int64))
@@ -137,7 +138,7 @@ class TileEncoder:
         )
 
     def streams(self, together: bool) -> TileStreams:
-        """All streams of the tile, quantised; ``together``: SH AC rounded with overlapping splats in view."""
+        """All streams of the tile, quantised; ``together``: colours rounded with overlapping splats in view."""
         degree = self.cloud.sh_degree
         writers = {kind: PlaneWriter(TABLE_COUNTS[table_group(kind)]) for kind in stream_kinds(degree)}
         self._geometry(writers[StreamKind.GEOMETRY])
@@ -145,12 +146,13 @@ class TileEncoder:
         long, middle, ratio = self._scales(writers[StreamKind.SCALE], opacity)
         scale_logs = sorted_logs(long, middle, ratio)
         rotations = self._rotations(writers[StreamKind.ROTATION], scale_logs)
-        colours = self._base_colours(writers[StreamKind.DC])
+        overlaps = self._overlaps() if together else None
+        colours = self._base_colours(writers[StreamKind.DC], overlaps)
         others = wanted = np.zeros((0, len(self.weights)), np.int64)
         if degree or self.finer:
             alike = Neighbours.find(self.placement.points, likeness(scale_logs, colours))
         if degree:
-            codes = self._components(self._overlaps() if together else None)
+            codes = self._components(overlaps)
             if self.finer:
                 codes, others, wanted = self._coarse(codes)
             self._layers(writers, alike, codes)
@@ -183,7 +185,7 @@ class TileEncoder:
 
     def _opacities(self, writer: PlaneWriter) -> I64:
         steps = self.params.opacity_steps[self.weights]
-        codes = quantise_opacity(log_opacities(self.cloud.opacity_logits), steps)
+        codes = quantise_opacity(self.opacity_logs, steps)
         visibility = self.placement.places - self.placement.pixel_logs(self.params)
         writer.put(codes, opacity_contexts(self.weights, visibility))
         return decode_opacity(codes, steps)
@@ -192,10 +194,10 @@ class TileEncoder:
         params, weights = self.params, self.weights
         steps = params.scale_steps[weights]
         features = self.placement.features(opacity_logs)
-        decoded = []
+        decoded: list[I64] = []
         for rank, name in ((1, "middle_predictor"), (0, "long_predictor")):
             predicted = predict(params.factors(name), features)
-            residuals = quantise(self.scale_logs[:, rank] - predicted, steps)
+            residuals = quantise(self.balanced(opacity_logs, *decoded) - predicted, steps)
             writer.put(zigzag(residuals), log_scale_contexts(weights, 1 - rank))
             decoded.append(decode_log(residuals, predicted, steps))
             features = np.concatenate([features, decoded[0][:, None]], axis=1)
@@ -204,6 +206,13 @@ class TileEncoder:
         codes = quantise_ratio(self.scale_logs[:, 2] - middle, ratio_steps)
         writer.put(codes, ratio_contexts(weights, long, middle))
         return long, middle, decode_ratio(codes, ratio_steps)
+
+    def balanced(self, opacity_logs: I64, middle: I64 | None = None) -> F64:
+        """What the middle log scale is to be, or the longest, in view of what is decoded before it."""
+        errors = opacity_logs - self.opacity_logs
+        if middle is None:
+            return self.scale_logs[:, 1] + balancing(errors)
+        return self.scale_logs[:, 0] + balancing(errors, middle - self.scale_logs[:, 1])
 
     def _rotations(self, writer: PlaneWriter, scale_logs: I64) -> Rotations:
         needle = needles(scale_logs, self.placement.pixel_logs(self.params))
@@ -215,14 +224,15 @@ class TileEncoder:
             writer.put(code, own)
         return Rotations(np.stack(codes).astype(np.int64), needle, levels)
 
-    def _base_colours(self, writer: PlaneWriter) -> I64:
+    def _base_colours(self, writer: PlaneWriter, overlaps: Overlaps | None) -> I64:
         steps, near = self.params.dc_steps[self.weights], self.placement.near
         colours = to_opponent(self.cloud.sh_dc)
         opponent = np.zeros(colours.shape, np.int64)
         luma = np.empty(len(self.weights), np.int32)
+        shares = np.zeros((len(luma), 0), np.float32) if overlaps is None else overlaps.shares
         for channel in range(3):
             own = np.ascontiguousarray(colours[:, channel])
-            residuals, opponent[:, channel] = code_dc(own, near.weights, near.starts, steps)
+            residuals, opponent[:, channel] = code_dc(own, near.weights, near.starts, steps, shares)
             writer.put(
                 zigzag(residuals),
                 chroma_contexts(self.weights, channel, luma) if channel else luma_contexts(self.weights),
@@ -313,9 +323,11 @@ class _Writing:
             case "offsets":
                 return tile.offsets[:, column] * float(FACTOR**self._values.refined)
             case "opacity":
-                return log_opacities(tile.cloud.opacity_logits)
-            case "middle" | "long":
-                return tile.scale_logs[:, 1 if name == "middle" else 0]
+                return tile.opacity_logs
+            case "middle":
+                return tile.balanced(self._values.opacity)
+            case "long":
+                return tile.balanced(self._values.opacity, self._values.middle)
             case "ratio":
                 return ratios(tile.scale_logs[:, 2] - self._values.middle)
             case "rotations":

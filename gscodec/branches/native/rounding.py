@@ -1,11 +1,12 @@
-"""Rounding of SH AC so that the errors of splats that overlap cancel: encoder only, free to change.
+"""Rounding so that errors cancel, in colours of splats that overlap, in opacity and sizes of each: encoder only.
 
 What is seen at a pixel is a sum over splats. With errors u_i in steps, chosen so that every splat's step shows alike,
 the squared error of the image is about the sum over i, j of R_ij u_i u_j, where R_ij is how much two splats
 overlap. Rounding each value to nearest minimises the diagonal alone. Here values are rounded in turn, each against
 what the errors of its neighbours leave (iterated conditional modes), which also says when a value may
 become zero: not if its neighbours' errors have the same sign. Neighbours are those along the Morton curve, which need
-no search and find as many overlaps as the nearest in space do.
+no search and find as many overlaps as the nearest in space do. DC, coded as steps from a prediction, is rounded in the
+order of coding, against what has been coded (``transform.dc``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gscodec.transform.fixed import OCTAVE
+
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -26,6 +29,7 @@ REACH = 16  # neighbours that count, either way along the curve
 STRENGTH = 0.2  # splats that overlap in space do so in some views only
 LEAST = 0.02  # share below which two splats are taken for apart
 PASSES = 2
+MOST = OCTAVE / 2  # that a log scale is moved by
 MAX_CODE = float((1 << 31) - 1)
 
 
@@ -43,6 +47,18 @@ class Overlaps:
         """From positions float32[n,3] and log scales float64[n,3], long to short, natural log."""
         sizes = np.exp(sorted_scales[:, :2].mean(axis=1))
         return cls(order, _shares(positions[order].astype(np.float64), sizes[order]))
+
+
+def balancing(opacity: F64, middle: F64 | None = None) -> F64:
+    """How far to move the middle log scale, float64[n], for errors float64[n] of log opacity; given the errors of that
+    one, too, the longest. All in 1/65536 octave.
+
+    With errors o, m, l of the logs of opacity and of the two axes seen, the squared error of a Gaussian is in
+    proportion to o² + o (m + l) + 3/4 (m² + l²) + m l / 2: what is too faint is to be larger. That is least at
+    l = -(2 o + m) / 3, and, if this is what follows, at m = -o / 2.
+    """
+    moved = opacity / -2.0 if middle is None else (2.0 * opacity + middle) / -3.0
+    return np.asarray(np.clip(moved, -MOST, MOST))
 
 
 def round_together(wanted: F64, overlaps: Overlaps) -> I32:
