@@ -82,12 +82,11 @@ def test_every_layer_is_within_half_its_steps(sh_degree: int, refinements: int) 
         assert (error <= cells / 3**number / 2 * (1 + 1e-6) + np.spacing(np.float32(8))).all()
         # Floats are made of logs by interpolation, 5e-5 octave, which counts where opacity is near 1.
         fainter = log_opacities(found.opacity_logits) - log_opacities(source.opacity_logits)
-        assert (
-            np.abs(fainter) <= params.opacity_steps[weights] / 2 + 2 * 5e-5 * OCTAVE + 2.0**-13 / LN2_PER_UNIT
-        ).all()
+        blur = 2 * 5e-5 * OCTAVE + 2.0**-13 / LN2_PER_UNIT
+        assert (np.abs(fainter) <= params.opacity_steps[weights] / 2 + blur).all()
         wanted = sorted_axes(source.log_scales, source.quats_wxyz)[0]
         long, middle = ((found.log_scales[:, :2] - wanted[:, :2]) / LN2_PER_UNIT).T
-        halves = params.scale_steps[weights] / 2 + 2 * 5e-5 * OCTAVE + 2.0**-13 / LN2_PER_UNIT
+        halves = params.scale_steps[weights] / 2 + blur
         assert (np.abs(middle - balancing(fainter)) <= halves).all()
         assert (np.abs(long - balancing(fainter, middle)) <= halves).all()
         ratio = np.exp(found.log_scales[:, 2] - found.log_scales[:, 1])
