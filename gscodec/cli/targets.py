@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gscodec.cli.progress import Progress
-from gscodec.cli.views import ControlViews, at_most_threads, control_views, in_words, visibility_for, visibility_from
+from gscodec.cli.views import (
+    ControlViews,
+    at_most_threads,
+    colour_views,
+    control_views,
+    in_words,
+    visibility_for,
+    visibility_from,
+)
 from gscodec.cloud import GaussianCloud
 from gscodec.config import EncodeConfig
 from gscodec.encoder import EncodeReport
@@ -19,6 +27,7 @@ from gscodec.importance.seen import Seen
 from gscodec.rate.allocation import allocate
 from gscodec.rate.codec import CloudCodec, EncodedFile
 from gscodec.rate.control import Reached, reach
+from gscodec.rate.finish import finished
 from gscodec.rate.goals import Goals, parse_size, size_at_ratio
 from gscodec.rate.pruning import SCORED_BY, target_scores
 from gscodec.rate.reference import Reference
@@ -81,7 +90,7 @@ class ToTarget:
 class Prepared:
     """What a target is reached with; ``words``: the views that judge, "" for none; ``scored``: views scored from.
 
-    ``weighed``: those that splats are weighed by, "" for none.
+    ``weighed``: those that splats are weighed by, "" for none; ``colours``: renders to move colours by, for "max".
     """
 
     codec: CloudCodec
@@ -90,6 +99,7 @@ class Prepared:
     scored: int
     weighed: str
     dropped: Mapping[str, int]
+    colours: Reference | None
     seconds: float
 
 
@@ -111,7 +121,7 @@ def prepare(
     if len(cloud) and not usable(cloud)[0].any():
         raise BadInputError("no splat of the scene can be coded", field="dropped", found=usable(cloud)[1])
     cloud, dropped = sanitise(cloud, strict=config.strict)
-    reference = scores = visibility = None
+    reference = scores = visibility = colours = None
     views = scored = 0
     words = weighed = ""
     if judged:
@@ -129,8 +139,10 @@ def prepare(
         visibility, weighed = visibility_for(cloud, named, progress)
     if reference is not None and config.preset == "max":
         config = replace(config, offsets=allocate(cloud, config, reference, visibility))
+        progress("judging", 0.0)
+        colours = Reference(shown, colour_views(shown, named, chosen.judges))
     codec = CloudCodec(cloud, config, reference, scores, visibility, progress)
-    return Prepared(codec, views, words, scored, weighed, dropped, time.perf_counter() - start)
+    return Prepared(codec, views, words, scored, weighed, dropped, colours, time.perf_counter() - start)
 
 
 def judged_from(shown: GaussianCloud, chosen: ControlViews) -> tuple[Reference, str]:
@@ -168,6 +180,8 @@ def encode_to_target(
     with at_most_threads(config.threads):
         prepared = prepare(source, cloud, config, named, prunes, judged, told)
         reached = reach(goals, prepared.codec, tell)
+        if prepared.colours is not None:
+            reached = finished(goals, reached, prepared.codec, prepared.colours, tell)
     made, pruned = reached.file, None
     if made.removed:
         kept = prepared.codec.splats - made.removed

@@ -22,6 +22,7 @@ from gscodec.importance.compensate import compensated
 from gscodec.importance.prune import lowest
 from gscodec.rate.losses import Losses
 from gscodec.rate.model import Choice, Trial, squared_errors
+from gscodec.rate.recolour import recoloured
 from gscodec.rate.reference import Reference
 
 F32 = npt.NDArray[np.float32]
@@ -81,6 +82,13 @@ class CloudCodec:
         sizes = self._degree_bytes(report, cloud, config, seen)
         trial = Trial(choice, report.bytes, sizes, errors, losses)
         return trial, EncodedFile(chunks, report, removed)
+
+    def recoloured(self, choice: Choice, colours: Reference) -> CloudCodec:
+        """Of what a choice leaves, with colours moved by ``colours`` at its quality; nothing more is pruned."""
+        kept = self._kept(choice.fraction)
+        cloud, config, seen = self._part(kept, choice.degree), self._settings(choice.quality), self._seen(kept)
+        moved = recoloured(cloud, config, colours, seen, self._progress)
+        return CloudCodec(moved, config, self._reference, None, seen, self._progress)
 
     def sample(self, choice: Choice) -> Trial | None:
         """As ``control.Codec``: what a file of some tiles says of one of all."""

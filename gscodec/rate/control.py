@@ -308,26 +308,25 @@ class _Search(Generic[File]):
         assert self._best is not None
         trial, file = self._best
         goals, psnr = self._goals, trial.psnr
-        small = goals.size is None or trial.size <= goals.size
-        if not goals.good(psnr) or (not small and goals.floor is None):
+        if not goals.good(psnr) or (goals.floor is None and goals.size is not None and trial.size > goals.size):
             found = f"{trial.size:,} bytes" + ("" if psnr is None else f", {psnr:.2f} dB")
             raise UnreachableTargetError(f"not reached in {len(self._trials)} trials", field="target", found=found)
-        note = ""
-        if goals.size is not None and not small:
-            assert goals.floor is not None
-            note = (
-                f"{goals.floor:g} dB take {trial.size / goals.size:.2f} times the size asked: the floor goes before it"
-            )
-        elif goals.size is not None and not goals.fits(trial.size):
-            note = (
-                f"{100.0 * (1.0 - trial.size / goals.size):.1f} % smaller than asked after {len(self._trials)} trials"
-            )
-        elif goals.floor is not None and psnr is not None and goals.size is None:
-            over = psnr - goals.floor
-            if over > FLOOR_TOLERANCE:
-                why = "at the lowest quality" if trial.choice.quality == LEAST else f"after {len(self._trials)} trials"
-                note = f"{over:.2f} dB above the floor {why}"
-        return Reached(file, trial, tuple(self._trials), note)
+        return Reached(file, trial, tuple(self._trials), note_of(goals, trial, len(self._trials)))
+
+
+def note_of(goals: Goals, trial: Trial, trials: int) -> str:
+    """Why a trial, the best of some, is not all that was asked; else ""."""
+    if goals.size is not None and trial.size > goals.size:
+        return f"{goals.floor:g} dB take {trial.size / goals.size:.2f} times the size asked: the floor goes before it"
+    if not goals.fits(trial.size):
+        assert goals.size is not None
+        return f"{100.0 * (1.0 - trial.size / goals.size):.1f} % smaller than asked after {trials} trials"
+    if goals.size is None and goals.floor is not None and trial.psnr is not None:
+        over = trial.psnr - goals.floor
+        if over > FLOOR_TOLERANCE:
+            why = "at the lowest quality" if trial.choice.quality == LEAST else f"after {trials} trials"
+            return f"{over:.2f} dB above the floor {why}"
+    return ""
 
 
 def _score(option: _Option) -> float:

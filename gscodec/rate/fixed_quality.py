@@ -18,10 +18,9 @@ from gscodec.importance.compensate import compensated
 from gscodec.importance.prune import PruneReport
 from gscodec.rate.allocation import allocate
 from gscodec.rate.pruning import KEEPS_ALL_FROM, LEARNED_UP_TO, visible_octaves, worth_keeping
-from gscodec.rate.recolour import recoloured
+from gscodec.rate.recolour import LEAST_GAIN, recoloured
 from gscodec.rate.reference import Reference
 
-LEAST_GAIN = 0.05  # dB that moved colours have to bring: they take 0.1 to 0.2 % more bytes
 BY_QUALITY = "auto"  # the method that reports and --prune name
 
 

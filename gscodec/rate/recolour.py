@@ -21,6 +21,7 @@ from gscodec.sanitise import VALUE_LIMIT
 from gscodec.transform.harmonics import SH_DC
 
 RATES = (2.0, 1.5, 1.5, 1.0, 1.0)  # of each round: how far colours move of what a splat alone would need
+LEAST_GAIN = 0.05  # dB that moved colours have to bring: they take 0.1 to 0.2 % more bytes
 UNSURE = 10.0  # pixels of light that a splat has to give, in all views, to be moved half of the way
 
 

@@ -1,0 +1,89 @@
+"""Files made to a target, with colours moved afterwards: still on target, and better."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_recolour import COARSE, shaded, views
+
+from gscodec.decoder import decode
+from gscodec.encoder import encode_chunks
+from gscodec.rate import codec as rate_codec
+from gscodec.rate.codec import CloudCodec, EncodedFile
+from gscodec.rate.control import Reached, note_of, reach
+from gscodec.rate.finish import MOST_TRIALS, finished
+from gscodec.rate.goals import FLOOR_TOLERANCE, Goals
+from gscodec.rate.recolour import LEAST_GAIN
+from gscodec.rate.reference import Reference
+
+CLOUD = shaded(600)
+JUDGES, COLOURS = Reference(CLOUD, views()[::2]), Reference(CLOUD, views()[1::2])
+
+
+def to_target(goals: Goals, pruned: bool = False) -> tuple[Reached[EncodedFile], Reached[EncodedFile]]:
+    """Before and after."""
+    scores = np.exp(CLOUD.opacity_logits) * np.exp(CLOUD.log_scales.sum(axis=1)) if pruned else None
+    codec = CloudCodec(CLOUD, COARSE, JUDGES, scores)
+    before = reach(goals, codec)
+    told: list[int] = []
+    after = finished(goals, before, codec, COLOURS, told.append)
+    assert told == list(range(len(before.trials) + 1, len(after.trials) + 1))
+    assert after.trials[: len(before.trials)] == before.trials
+    assert len(after.trials) <= len(before.trials) + MOST_TRIALS
+    assert after.trial in after.trials
+    assert sum(map(len, after.file.chunks)) == after.trial.size
+    found = decode(b"".join(after.file.chunks))
+    assert JUDGES.psnr(found) == pytest.approx(after.trial.psnr, abs=1e-9)
+    assert len(found) + after.file.removed == len(CLOUD)
+    assert after.file.removed == before.file.removed
+    return before, after
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_size_is_kept_and_shows_less_error(pruned: bool) -> None:
+    goals = Goals(size=int(0.9 * sum(map(len, encode_chunks(CLOUD, COARSE)[0]))))
+    before, after = to_target(goals, pruned)
+    assert goals.fits(after.trial.size)
+    assert before.trial.psnr is not None
+    assert after.trial.psnr is not None
+    assert after.trial.psnr > before.trial.psnr + LEAST_GAIN
+
+
+def test_a_floor_is_kept_with_fewer_bytes() -> None:
+    goals = Goals(floor=JUDGES.psnr(decode(b"".join(encode_chunks(CLOUD, COARSE)[0]))))
+    before, after = to_target(goals)
+    assert goals.good(after.trial.psnr)
+    assert after.trial.size < before.trial.size
+
+
+def test_where_the_floor_goes_before_the_size_bytes_count() -> None:
+    floor = JUDGES.psnr(decode(b"".join(encode_chunks(CLOUD, COARSE)[0])))
+    before, after = to_target(Goals(size=before_size(0.5), floor=floor))
+    assert after.trial.size < before.trial.size
+    assert after.trial.psnr is not None
+    assert after.trial.psnr >= floor
+    assert "the floor goes before it" in after.note
+
+
+def before_size(share: float) -> int:
+    return int(share * sum(map(len, encode_chunks(CLOUD, COARSE)[0])))
+
+
+def test_colours_that_do_not_help_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_codec, "recoloured", lambda cloud, *_: cloud)
+    before, after = to_target(Goals(size=before_size(0.9)))
+    assert after.file is before.file
+    assert after.trial is before.trial
+    assert after.note == before.note
+
+
+def test_notes() -> None:
+    before, _ = to_target(Goals(size=before_size(0.9)))
+    trial, size = before.trial, before.trial.size
+    assert trial.psnr is not None
+    assert note_of(Goals(size=size), trial, 3) == ""
+    assert "smaller than asked after 3 trials" in note_of(Goals(size=2 * size), trial, 3)
+    assert "0.50 times" not in note_of(Goals(size=size // 2, floor=20.0), trial, 3)
+    assert "2.00 times the size asked" in note_of(Goals(size=size // 2, floor=20.0), trial, 3)
+    assert "dB above the floor after 3 trials" in note_of(Goals(floor=trial.psnr - 2 * FLOOR_TOLERANCE), trial, 3)
+    assert note_of(Goals(floor=trial.psnr), trial, 3) == ""
