@@ -23,7 +23,7 @@ from gscodec.branches.native import decode as native
 from gscodec.cloud import ATTRIBUTES, GaussianCloud, empty_cloud
 from gscodec.config import DecodeLimits, Progress, no_progress
 from gscodec.digest import DIGEST_BYTES, digest
-from gscodec.errors import CorruptStreamError
+from gscodec.errors import BadInputError, CorruptStreamError
 from gscodec.selection import Asked, Selection, least_bytes, select
 
 DECODERS: dict[Branch, ModuleType] = {Branch.NATIVE: native, Branch.LOSSLESS: lossless}
@@ -173,7 +173,8 @@ class Decoder:
     ) -> Iterator[GaussianCloud]:
         """The tiles of a selection, one after the other; few are in memory at a time. Each has been verified.
 
-        ``into``: a cloud like ``pattern`` of ``splat_count`` splats, of which the tiles are then rows; not for a box.
+        ``into``: a cloud like ``pattern`` of ``splat_count`` splats in contiguous arrays, of which the tiles are then
+        rows; not for a box. Raises BadInputError for another length, or with a box.
         After the last tile of a whole file, the streams that were skipped are verified, too.
         """
         progress = progress or no_progress
@@ -181,6 +182,10 @@ class Decoder:
         for entry in self.container.entries:
             if entry.tile in kinds and entry.known:
                 kinds[entry.tile].append(entry.kind)
+        count = self.splat_count(selection)
+        if into is not None and (selection.box is not None or len(into) != count):
+            allowed = "None with a box" if selection.box is not None else f"{count} splats"
+            raise BadInputError("cannot decode into this cloud", field="into", found=len(into), allowed=allowed)
         tiles = list(selection.layers.items())
         starts = [0, *accumulate(self.records[number].splat_count for number in selection.layers)]
 

@@ -318,3 +318,4 @@ def test_in_a_lower_degree_components_that_are_not_coded_count_by_even_direction
         least = distance(low)
         for change in 1e-2 * rng.normal(size=(40, terms)):
             assert distance(low + np.pad(change, (0, 16 - terms))) > least
+    assert not factors[1, 2].any()  # in which nothing should be coded, whatever a file says

@@ -76,3 +76,13 @@ def test_values_are_rounded_against_errors_of_overlapping_splats_before_them(rea
         others = np.delete(overlap[rank], rank) @ np.delete(errors, rank)
         assert abs(errors[rank] + others) <= 0.5 + 1e-5
     assert np.abs(errors).max() > 0.51
+
+
+def test_a_clipped_value_is_not_for_others_to_make_up_for() -> None:
+    count = 50
+    values, steps = np.full(count, 2.0**19), np.full(count, 30, np.int64)
+    values[0] = 1e15
+    weights, starts = splats(count, 6)
+    decoded = code_dc(values, weights * 0, starts, steps, np.full((count, 49), 0.2, np.float32))[1]
+    assert decoded[0] < values[0]
+    assert (np.abs(decoded - values)[1:] <= 2.0 * steps[1:]).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from test_recolour import COARSE, shaded, views
@@ -10,9 +12,10 @@ from gscodec.decoder import decode
 from gscodec.encoder import encode_chunks
 from gscodec.rate import codec as rate_codec
 from gscodec.rate.codec import CloudCodec, EncodedFile
-from gscodec.rate.control import Reached, note_of, reach
+from gscodec.rate.control import Reached, meets, note_of, reach
 from gscodec.rate.finish import MOST_TRIALS, finished
 from gscodec.rate.goals import FLOOR_TOLERANCE, Goals
+from gscodec.rate.model import Choice, Trial
 from gscodec.rate.recolour import LEAST_GAIN
 from gscodec.rate.reference import Reference
 
@@ -63,6 +66,41 @@ def test_where_the_floor_goes_before_the_size_bytes_count() -> None:
     assert after.trial.psnr is not None
     assert after.trial.psnr >= floor
     assert "the floor goes before it" in after.note
+
+
+class Smooth:
+    """Of closed form: log size and dB are linear in quality; moved colours give ``gain`` dB."""
+
+    def __init__(self, gain: float = 0.0) -> None:
+        self.gain = gain
+
+    def recoloured(self, *_: Any) -> Smooth:
+        return Smooth(0.7)
+
+    def encode(self, choice: Choice) -> tuple[Trial, EncodedFile]:
+        size, psnr = 1e6 * np.exp(0.018 * (choice.quality - 50.0)), 40.0 + 0.4 * (choice.quality - 50.0) + self.gain
+        report: Any = None
+        return Trial(choice, int(size), (), np.full(2, 10.0 ** (-psnr / 10.0))), EncodedFile([], report, 0)
+
+
+@pytest.mark.parametrize(
+    ("goals", "quality"),
+    [
+        (Goals(size=990_000, floor=40.0), 49.05),  # a floor that took more than the size, before colours moved
+        (Goals(size=900_000, floor=40.0), 48.35),  # and one that still does
+        (Goals(floor=40.0), 48.35),
+        (Goals(size=1_002_000), 49.7),
+    ],
+)
+def test_the_quality_that_meets_the_target_is_found(goals: Goals, quality: float) -> None:
+    codec: Any = Smooth()
+    trial, file = codec.encode(Choice(0.0, 0, 50.1))
+    after = finished(goals, Reached(file, trial, (trial,)), codec, COLOURS)
+    assert after.trial.choice.quality == pytest.approx(quality, abs=0.45)
+    assert meets(goals, after.trial)
+    assert after.trial.psnr is not None
+    assert after.trial.psnr >= 40.0
+    assert len(after.trials) <= 1 + MOST_TRIALS
 
 
 def before_size(share: float) -> int:

@@ -17,7 +17,7 @@ from bitstream_spec.layout import StreamKind
 from gscodec import BadInputError, CorruptStreamError, EncodeConfig, GaussianCloud, GsbError
 from gscodec.bitstream.container import Container, write_container
 from gscodec.bitstream.source import BytesSource
-from gscodec.cloud import ATTRIBUTES, SH_REST_COUNTS, CloudMeta
+from gscodec.cloud import ATTRIBUTES, SH_REST_COUNTS, CloudMeta, empty_cloud
 from gscodec.decoder import Decoder, read_tiles
 from gscodec.formats.ply import ply_chunks, ply_chunks_of
 from gscodec.selection import layer_ends
@@ -257,6 +257,18 @@ def test_few_tiles_are_begun_ahead(data: bytes, threads: int, monkeypatch: pytes
         tiles.append(tile)
     assert sorted(begun) == list(range(TILES))
     assert_same_arrays(joined(tiles, DEGREE), gscodec.decode(data))
+
+
+def test_decoding_into_a_cloud(data: bytes) -> None:
+    decoder = Decoder(BytesSource(data))
+    whole = decoder.select()
+    room = empty_cloud(decoder.splat_count(whole), DEGREE)
+    parts = list(decoder.decode_tiles(whole, 2, into=room))
+    assert_same_arrays(room, gscodec.decode(data))
+    assert all(np.shares_memory(part.positions, room.positions) for part in parts)
+    for selection, into in ((whole, room.select(slice(1, None))), (decoder.select(box=((-9,) * 3, (9,) * 3)), room)):
+        with pytest.raises(BadInputError, match="into"):
+            next(decoder.decode_tiles(selection, 2, into=into))
 
 
 def test_ending_early(data: bytes) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from clouds import random_cloud
 
+from gscodec.branches.native import encode as native_encode
 from gscodec.branches.native.bases import Bases
 from gscodec.branches.native.colour_bases import SPLATS_PER_REGION, ColourTransform, Sample, find_bases
 from gscodec.branches.native.encode import NOTHING_EXPECTED
@@ -17,7 +19,9 @@ from gscodec.branches.native.rare import RARE, without_rare
 from gscodec.branches.native.settings import AC_ROUND_UP, base_steps
 from gscodec.branches.native.syntax import Params, ac_range
 from gscodec.cloud import GaussianCloud
-from gscodec.config import StepOffsets
+from gscodec.config import EncodeConfig, StepOffsets
+from gscodec.decoder import decode
+from gscodec.encoder import encode_chunks
 from gscodec.transform.colour import to_opponent
 
 SPLATS = 3 * SPLATS_PER_REGION
@@ -54,15 +58,17 @@ def slow_squares(colours: ColourTransform, params: Params, sample: GaussianCloud
 @pytest.mark.parametrize("sh_degree", [1, 2, 3, 4])
 @pytest.mark.parametrize("part", [1, 4])
 def test_rows_that_are_hardly_coded_are_zeroed(sh_degree: int, part: int) -> None:
-    cloud, params = fading_cloud(sh_degree), params_at(40.0)
+    cloud, params = fading_cloud(sh_degree), params_at(40.0 if part == 1 else 60.0)
     weights = np.random.default_rng(5).integers(4, 16, SPLATS).astype(np.uint8)
     sh = np.concatenate([cloud.sh_dc[:, None], cloud.sh_rest], axis=1)
     colours = find_bases(Sample(cloud.positions, sh, weights), SPLATS)
     assert len(colours.bases.centres) == 3
     picked = cloud.select(np.arange(0, SPLATS, part))
     sample, weights = in_components(picked, colours, picked.positions), weights[::part]
-    found = without_rare(colours, params, sample, weights, SPLATS)
-    rare = part * slow_squares(colours, params, sample, weights) < RARE
+    kept = None if part == 1 else np.arange(0, SPLATS, part)
+    with ThreadPoolExecutor(2) as pool:
+        found = without_rare(colours, params, cloud, kept, weights, pool)
+    rare = slow_squares(colours, params, sample, weights) < RARE
     assert rare.any()
     assert not rare.all()
     np.testing.assert_array_equal(found.bases.centres, colours.bases.centres)
@@ -76,20 +82,38 @@ def test_rows_that_are_hardly_coded_are_zeroed(sh_degree: int, part: int) -> Non
 
 
 def test_one_large_code_is_not_rare() -> None:
+    """Whichever splat it is of: a sample might miss it."""
     cloud, params = fading_cloud(2), params_at(40.0)
     weights = np.full(SPLATS, 10, np.uint8)
-    steps = float(params.ac_steps(2)[10]) * 2.0**-20
-    components = np.zeros_like(cloud.sh_rest)
-    components[7, 5] = np.array([1, 1, 1]) / np.sqrt(3.0) * steps * 6.0
-    components[9:29, 6] = np.array([1, 1, 1]) / np.sqrt(3.0) * steps
+    step = float(params.ac_steps(2)[10]) * 2.0**-20
+    sh_rest = np.zeros_like(cloud.sh_rest)
+    sh_rest[7, 5] = step * 6.0 / np.sqrt(3.0)
+    sh_rest[9:29, 6] = step / np.sqrt(3.0)
     colours = ColourTransform(Bases(np.zeros((1, 3), np.float32), 32 * np.eye(8, 9, 1, np.int8)[None]), np.eye(9)[None])
-    found = without_rare(colours, params, replace(cloud, sh_rest=components), weights, SPLATS)
+    with ThreadPoolExecutor(2) as pool:
+        found = without_rare(colours, params, replace(cloud, sh_rest=sh_rest), None, weights, pool)
     assert np.flatnonzero(found.bases.matrices[0].any(axis=1)).tolist() == [5]
+
+
+@pytest.mark.parametrize("every", [2, 499])
+def test_few_strong_splats_that_a_sample_misses_are_kept(monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    monkeypatch.setattr(native_encode, "FIT_SPLATS", SPLATS // 2)
+    cloud = fading_cloud(1)
+    strong = np.arange(1, SPLATS, every)
+    sh_rest = np.zeros_like(cloud.sh_rest)
+    sh_rest[strong] = np.random.default_rng(6).normal(0, 0.5, (len(strong), 3, 3))
+    cloud = replace(cloud, sh_rest=sh_rest, opacity_logits=np.full(SPLATS, 4.0, np.float32))
+    chunks, report = encode_chunks(cloud, EncodeConfig(quality=90.0, preset="fast", threads=2))
+    found, rows = decode(b"".join(chunks)), np.concatenate(report.rows)
+    errors = (found.sh_rest - cloud.sh_rest[rows])[np.isin(rows, strong)]
+    assert np.sqrt(np.mean(errors**2)) < 0.05
 
 
 def test_without_regions_or_splats_nothing_changes() -> None:
     cloud, params = fading_cloud(3), params_at(40.0)
-    plain = ColourTransform.plain(3)
-    assert without_rare(plain, params, cloud, np.zeros(SPLATS, np.uint8), SPLATS) is plain
-    bases = ColourTransform(Bases(np.zeros((1, 3), np.float32), np.ones((1, 15, 16), np.int8)), np.eye(16)[None])
-    assert without_rare(bases, params, cloud.select(np.arange(0)), np.zeros(0, np.uint8), 0) is bases
+    plain, none = ColourTransform.plain(3), np.zeros(0, np.int64)
+    with ThreadPoolExecutor(1) as pool:
+        assert without_rare(plain, params, cloud, None, np.zeros(SPLATS, np.uint8), pool) is plain
+        bases = ColourTransform(Bases(np.zeros((1, 3), np.float32), np.ones((1, 15, 16), np.int8)), np.eye(16)[None])
+        found = without_rare(bases, params, cloud, none, np.zeros(0, np.uint8), pool)
+    assert not found.bases.matrices.any()  # no splat is in need of them

@@ -142,3 +142,27 @@ def test_sorted_axes_describe_the_same_ellipsoid() -> None:
     turned = np.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], axis=1)
     rank = (scales[:, :1] < scales).sum(axis=1)
     np.testing.assert_allclose(axes[np.arange(50), :, rank], turned, atol=1e-6)
+
+
+def test_sorted_axes_equal_a_plain_sort() -> None:
+    rng = np.random.default_rng(5)
+    scales = rng.integers(-2, 3, (200, 3)).astype(np.float32)  # many of them equal
+    quats = rng.normal(size=(200, 4)).astype(np.float32)
+    logs, axes = sorted_axes(scales, quats)
+    for i in range(200):
+        order = sorted(range(3), key=lambda axis: -scales[i, axis])  # stable
+        w, x, y, z = quats[i].astype(np.float64) / np.linalg.norm(quats[i].astype(np.float64))
+        turn = np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+                [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+                [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+            ]
+        )
+        assert logs[i].tolist() == scales[i, order].tolist()
+        np.testing.assert_allclose(axes[i], turn[:, order], atol=1e-12)
+
+
+def test_axes_of_a_quaternion_zero_are_not_a_number() -> None:
+    _, axes = sorted_axes(np.zeros((1, 3), np.float32), np.zeros((1, 4), np.float32))
+    assert np.isnan(axes).all()

@@ -90,7 +90,7 @@ class ToTarget:
 class Prepared:
     """What a target is reached with; ``words``: the views that judge, "" for none; ``scored``: views scored from.
 
-    ``weighed``: those that splats are weighed by, "" for none; ``colours``: renders to move colours by, for "max".
+    ``weighed``: those that splats are weighed by, "" for none; ``colours``: what colours are moved by, for "max".
     """
 
     codec: CloudCodec
@@ -99,7 +99,7 @@ class Prepared:
     scored: int
     weighed: str
     dropped: Mapping[str, int]
-    colours: Reference | None
+    colours: Callable[[], Reference] | None
     seconds: float
 
 
@@ -121,7 +121,8 @@ def prepare(
     if len(cloud) and not usable(cloud)[0].any():
         raise BadInputError("no splat of the scene can be coded", field="dropped", found=usable(cloud)[1])
     cloud, dropped = sanitise(cloud, strict=config.strict)
-    reference = scores = visibility = colours = None
+    reference = scores = visibility = None
+    colours: Callable[[], Reference] | None = None
     views = scored = 0
     words = weighed = ""
     if judged:
@@ -139,8 +140,10 @@ def prepare(
         visibility, weighed = visibility_for(cloud, named, progress)
     if reference is not None and config.preset == "max":
         config = replace(config, offsets=allocate(cloud, config, reference, visibility))
-        progress("judging", 0.0)
-        colours = Reference(shown, colour_views(shown, named, chosen.judges))
+
+        def colours() -> Reference:
+            return Reference(shown, colour_views(shown, named, chosen.judges))
+
     codec = CloudCodec(cloud, config, reference, scores, visibility, progress)
     return Prepared(codec, views, words, scored, weighed, dropped, colours, time.perf_counter() - start)
 
@@ -181,7 +184,9 @@ def encode_to_target(
         prepared = prepare(source, cloud, config, named, prunes, judged, told)
         reached = reach(goals, prepared.codec, tell)
         if prepared.colours is not None:
-            reached = finished(goals, reached, prepared.codec, prepared.colours, tell)
+            stage = ""
+            told("recolouring", 0.0)
+            reached = finished(goals, reached, prepared.codec, prepared.colours(), tell)
     made, pruned = reached.file, None
     if made.removed:
         kept = prepared.codec.splats - made.removed

@@ -239,29 +239,17 @@ class _Search(Generic[File]):
         if self._best is None or self._rank(trial) > self._rank(self._best[0]):
             self._best = trial, file
         self._refuse(trial)
-        return self._meets(trial) and self._settled(trial)
+        return meets(self._goals, trial) and self._settled(trial)
 
     def _rank(self, trial: Trial) -> tuple[float, ...]:
         """What is kept, the most first: the goals met, within the tolerances, quality or few bytes."""
         goals, size = self._goals, self._goals.size
         small, good = size is None or trial.size <= size, goals.good(trial.psnr)
-        meets = self._meets(trial)
+        met = meets(goals, trial)
         if size is None or (goals.floor is not None and not (small and good)):
-            return (float(good), float(meets), -float(trial.size))
+            return (float(good), float(met), -float(trial.size))
         value = trial.psnr if trial.psnr is not None else float(trial.size)
-        return (float(small) + float(goals.floor is not None), float(meets), value)
-
-    def _meets(self, trial: Trial) -> bool:
-        """Whether the file is as asked, within the tolerances."""
-        goals = self._goals
-        if not goals.good(trial.psnr):
-            return False
-        if goals.size is not None and goals.fits(trial.size):
-            return True
-        if goals.floor is None or trial.psnr is None:
-            return False
-        near = trial.psnr <= goals.floor + FLOOR_TOLERANCE or trial.choice.quality == LEAST
-        return near and (goals.size is None or trial.size > goals.size)
+        return (float(small) + float(goals.floor is not None), float(met), value)
 
     def _settled(self, trial: Trial) -> bool:
         """Whether no other pruning or SH degree promises more; later trials do not ask."""
@@ -312,6 +300,18 @@ class _Search(Generic[File]):
             found = f"{trial.size:,} bytes" + ("" if psnr is None else f", {psnr:.2f} dB")
             raise UnreachableTargetError(f"not reached in {len(self._trials)} trials", field="target", found=found)
         return Reached(file, trial, tuple(self._trials), note_of(goals, trial, len(self._trials)))
+
+
+def meets(goals: Goals, trial: Trial) -> bool:
+    """Whether a file is as asked, within the tolerances."""
+    if not goals.good(trial.psnr):
+        return False
+    if goals.size is not None and goals.fits(trial.size):
+        return True
+    if goals.floor is None or trial.psnr is None:
+        return False
+    near = trial.psnr <= goals.floor + FLOOR_TOLERANCE or trial.choice.quality == LEAST
+    return near and (goals.size is None or trial.size > goals.size)
 
 
 def note_of(goals: Goals, trial: Trial, trials: int) -> str:

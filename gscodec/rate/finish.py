@@ -7,19 +7,19 @@ lower for a size, a point or two lower for a floor.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gscodec.rate.codec import CloudCodec, EncodedFile
-from gscodec.rate.control import FLOOR_AIM, SIZE_AIM, Reached, note_of
-from gscodec.rate.goals import FLOOR_TOLERANCE, Goals
+from gscodec.rate.control import DIGITS, FLOOR_AIM, SIZE_AIM, Reached, meets, note_of
+from gscodec.rate.goals import Goals
 from gscodec.rate.model import LEAST, MOST, Choice, Trial
 from gscodec.rate.recolour import LEAST_GAIN
 from gscodec.rate.reference import Reference
 
 MOST_TRIALS = 3
-DIGITS = 3  # of a quality
 BYTES_SLOPE, DB_SLOPE = 0.02, 0.35  # of log bytes and of dB in a point of quality, until two trials say it
+LEAST_SLOPE = 0.25  # of those: steps stay small where trials say little
 
 
 def finished(
@@ -34,47 +34,51 @@ def finished(
     Better is less error by LEAST_GAIN within the size; where the floor decides, fewer bytes.
     """
     first = reached.trial
-    by_floor = goals.size is None or first.size > goals.size
     moved = codec.recoloured(first.choice, colours)
-    best, trials = reached, list(reached.trials)
-    quality, before = first.choice.quality, (0.0, 0.0)
-    for number in range(MOST_TRIALS):
+    best, tried = reached, list[Trial]()
+    quality = first.choice.quality
+    while len(tried) < MOST_TRIALS and all(quality != trial.choice.quality for trial in tried):
         if tell is not None:
-            tell(len(trials) + 1)
+            tell(len(reached.trials) + len(tried) + 1)
         made, file = moved.encode(Choice(0.0, first.choice.degree, quality))
-        trial = replace(made, choice=replace(first.choice, quality=quality))
-        trials.append(trial)
-        if _better(goals, trial, best.trial, by_floor):
-            best = Reached(replace(file, removed=reached.file.removed), trial, ())
-        off = _off(goals, trial, by_floor)
-        if (0.0 <= off + FLOOR_AIM <= FLOOR_TOLERANCE) if by_floor else goals.fits(trial.size):
+        tried.append(replace(made, choice=replace(first.choice, quality=quality)))
+        if _better(goals, tried[-1], best.trial):
+            best = replace(reached, file=replace(file, removed=reached.file.removed), trial=tried[-1])
+        if meets(goals, tried[-1]):
             break
-        slope = DB_SLOPE if by_floor else BYTES_SLOPE
-        if number and quality != before[0]:
-            slope = max((off - before[1]) / (quality - before[0]), slope / 4.0)
-        before = quality, off
-        quality = round(min(max(quality - off / slope, LEAST), MOST), DIGITS)
-        if quality == before[0]:
-            break
-    note = reached.note if best is reached else note_of(goals, best.trial, len(trials))
-    return replace(best, trials=tuple(trials), note=note)
+        quality = _next_quality(goals, tried)
+    trials = (*reached.trials, *tried)
+    return replace(best, trials=trials, note=note_of(goals, best.trial, len(trials)))
 
 
-def _off(goals: Goals, trial: Trial, by_floor: bool) -> float:
-    """How far above what is aimed at: in dB, or in logs of bytes."""
-    if by_floor:
-        assert goals.floor is not None
-        assert trial.psnr is not None
-        return trial.psnr - goals.floor - FLOOR_AIM
-    assert goals.size is not None
-    return math.log(trial.size / (SIZE_AIM * goals.size))
+def _next_quality(goals: Goals, tried: Sequence[Trial]) -> float:
+    """Where the last trials say that the target is met; of two goals, the floor at least."""
+    wished = []
+    if goals.size is not None:
+        wished.append(
+            _crossing([(t.choice.quality, math.log(t.size / (SIZE_AIM * goals.size))) for t in tried], BYTES_SLOPE)
+        )
+    if goals.floor is not None:
+        floor = goals.floor + FLOOR_AIM
+        wished.append(_crossing([(t.choice.quality, t.psnr - floor) for t in tried if t.psnr is not None], DB_SLOPE))
+    return round(min(max(*wished, LEAST), MOST), DIGITS)
 
 
-def _better(goals: Goals, trial: Trial, than: Trial, by_floor: bool) -> bool:
+def _crossing(points: Sequence[tuple[float, float]], slope: float) -> float:
+    """Where a line through the last two of (quality, how far above the aim), or of this slope, meets the aim."""
+    quality, off = points[-1]
+    if len(points) > 1:
+        before, above = points[-2]
+        slope = max((off - above) / (quality - before), LEAST_SLOPE * slope)
+    return quality - off / slope
+
+
+def _better(goals: Goals, trial: Trial, than: Trial) -> bool:
     if not goals.good(trial.psnr):
         return False
-    if by_floor:
-        return trial.size < than.size
+    small, was_small = (goals.size is not None and each.size <= goals.size for each in (trial, than))
+    if not small or not was_small:
+        return small or (not was_small and trial.size < than.size)
     assert trial.psnr is not None
     assert than.psnr is not None
     return goals.fits(trial.size) and trial.psnr > than.psnr + LEAST_GAIN

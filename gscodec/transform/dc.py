@@ -18,6 +18,7 @@ I64 = npt.NDArray[np.int64]
 
 LIMIT = 1 << 40  # decoded values stay within, whatever the file says
 MAX_RESIDUAL = float((1 << 31) - 1)
+MOST = 4.0  # steps that count of an error: what is clipped is not for others to make up for
 
 
 @nb.njit(cache=True, nogil=True)
@@ -39,7 +40,7 @@ def code_dc(values: F64, weights: I16, starts: I64, steps: I64, shares: F32) -> 
             residual = np.rint((values[i] - predicted) / steps[i] - _around(shares, errors, rank))
             residuals[i] = np.int32(min(max(residual, -MAX_RESIDUAL), MAX_RESIDUAL))
             decoded[i] = min(max(predicted + np.int64(residuals[i]) * steps[i], -LIMIT), LIMIT)
-            errors[rank] = (decoded[i] - values[i]) / steps[i]
+            errors[rank] = min(max((decoded[i] - values[i]) / steps[i], -MOST), MOST)
             ranked[at] = decoded[i]
             at += step
     return residuals, decoded

@@ -173,9 +173,9 @@ def decode_rotation(code_a: U32, code_b: U32, code_r: U32, needle: U8, direction
         quats[i, 3] = np.float32(qz / norm)
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, error_model="numpy")
 def sorted_axes(log_scales: F32, quats: F32) -> tuple[F64, F64]:
-    """(log scales float64[n,3] long to short, axes float64[n,3,3] as columns in that order)."""
+    """(log scales float64[n,3] long to short, axes float64[n,3,3] as columns in that order; NaN of a quaternion 0)."""
     n = len(quats)
     scales, axes = np.empty((n, 3)), np.empty((n, 3, 3))
     matrix, order = np.empty((3, 3)), np.empty(3, np.int64)

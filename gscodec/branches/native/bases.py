@@ -81,7 +81,8 @@ class Bases:
         complete = np.stack([_completed(matrix / UNIT) for matrix in self.matrices])
         # SH (row vectors) are components times ``complete``; errors of components are seen alike.
         components_of_sh = np.linalg.pinv(complete)[:, :columns]
-        return np.ascontiguousarray(np.linalg.pinv(components_of_sh)[:, 1 : rows + 1])
+        factors = np.linalg.pinv(components_of_sh)[:, 1 : rows + 1]
+        return np.ascontiguousarray(factors * self.matrices[:, :rows].any(axis=2, keepdims=True))
 
 
 def _completed(rows: F64) -> F64:

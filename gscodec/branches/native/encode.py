@@ -90,8 +90,6 @@ def encode_tiles(
         weights, sample = classes.weights[pick], cloud.select(rows(pick))
         colours = _colour_transform(cloud, kept, len(classes.weights), sample, weights, visibility)
         sample = in_components(sample, colours, sample.positions)
-        finest = params_of(steps, refinements, steps.values) if refinements else steps
-        colours = without_rare(colours, finest, sample, weights, len(classes.weights))
         params = _fit(steps, sample, weights, classes.places[pick])
         return colours, params, tuple(_finer(params, number, sample, weights) for number in range(1, refinements + 1))
 
@@ -99,6 +97,7 @@ def encode_tiles(
     tiles = cut(positions, classes.places, steps.values["cell_size"])  # meanwhile
     del positions, log_scales, opacity_logits
     colours, params, finer = shared.result()
+    colours = without_rare(colours, [params, *finer][-1], cloud, kept, classes.weights, pool)
 
     def quantised(index: I64) -> TileStreams:
         tile = TileEncoder((params, *finer), colours, cloud, rows(index), classes, index)

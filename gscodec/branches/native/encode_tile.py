@@ -147,7 +147,7 @@ class TileEncoder:
         scale_logs = sorted_logs(long, middle, ratio)
         rotations = self._rotations(writers[StreamKind.ROTATION], scale_logs)
         overlaps = self._overlaps() if together else None
-        colours = self._base_colours(writers[StreamKind.DC], overlaps)
+        colours = self._base_colours(writers[StreamKind.DC], None if self.finer else overlaps)
         others = wanted = np.zeros((0, len(self.weights)), np.int64)
         if degree or self.finer:
             alike = Neighbours.find(self.placement.points, likeness(scale_logs, colours))
