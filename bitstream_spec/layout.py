@@ -15,7 +15,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
-VERSION = (0, 4)
+VERSION = (0, 5)
 MAGIC = b"\x89GSB\r\n\x1a\n"
 WHOLE_FILE = 0xFFFFFFFF  # value of TOC_ENTRY.tile for a stream that belongs to no tile
 FLAG_CRITICAL = 1  # bit 0 of TOC_ENTRY.flags
@@ -283,6 +283,7 @@ NATIVE_PARAMS = Layout(
         Field("ac_step", "4I", "base steps of AC1..AC4, 1/1048576; each 1 .. 16777215"),
         Field("direction_offset", "i", "log2 of the levels of the first rotation code, 1/65536 octave"),
         Field("roll_offset", "i", "log2 of the levels of the second rotation code, 1/65536 octave"),
+        Field("dependent", "I", "1: quantisation is dependent, by TRELLIS", range(2)),
         Field("energy_prior", "32H", "magnitude of component codes by weight class, over that of all, in 1/256"),
         Field(
             "profile", "72H", "expected magnitude of the codes of component 1..24, for each channel 0, 1, 2, in 1/1024"

@@ -30,7 +30,7 @@ from .reference_geometry import Params
 from .reference_lossless import Schema
 
 MAGIC = bytes.fromhex("89 47 53 42 0D 0A 1A 0A")
-VERSION = (0, 4)
+VERSION = (0, 5)
 WHOLE_FILE = 0xFFFFFFFF
 NATIVE, LOSSLESS = 1, 2
 RAW, ZSTD, RANS = 0, 1, 2
@@ -254,7 +254,7 @@ def decode_native(streams: Streams, header: Header, counts: list[int]) -> Iterat
         decoded = native.decode_tile(parts, count, params, groups)
         for data in tile_streams(streams, tile, REFINE1, [count * sum(sizes)] * (len(stages) - 1)):
             refinements.refine(data, tables, stages, decoded)
-        yield native.tile_arrays(decoded, bases)
+        yield native.tile_arrays(decoded, params.dependent, bases)
 
 
 def read_refinements(streams: Streams, params: Params) -> tuple[list[Params], list[Table]]:

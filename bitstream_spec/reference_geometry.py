@@ -20,10 +20,10 @@ Ints = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
 
 ALPHABET = 72
-GROUP_SIZES = (1047, 256, 192, 212, 288, 378)  # GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC
+GROUP_SIZES = (1048, 256, 192, 212, 221, 378)  # GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC
 TABLES_AT_MOST = sum(GROUP_SIZES) * (1 + 3 * ALPHABET)  # bytes
 SPLATS_AT_MOST = 1048576  # of a tile
-PARAMS_BYTES = 336
+PARAMS_BYTES = 340
 REGIONS_AT_MOST = 256  # of BASES
 
 
@@ -59,6 +59,7 @@ class Params:
     ac_step: tuple[int, ...]
     direction_offset: int
     roll_offset: int
+    dependent: int  # 0 or 1
     energy_prior: Ints  # one for each weight class
     profile: tuple[int, ...]  # 3 * (component - 1) + channel
     middle_predictor: tuple[int, ...]
@@ -68,15 +69,15 @@ class Params:
 def read_params(data: bytes) -> Params:
     """NATIVE_PARAMS and its rules; data has PARAMS_BYTES bytes."""
     reals, (pixel_log, *steps) = struct.unpack_from("<5d", data), struct.unpack_from("<i8I", data, 40)
-    offsets, prior = struct.unpack_from("<2i", data, 76), struct.unpack_from("<32H", data, 84)
-    profile, predictors = struct.unpack_from("<72H", data, 148), struct.unpack_from("<11i", data, 292)
+    (*offsets, dependent), prior = struct.unpack_from("<2iI", data, 76), struct.unpack_from("<32H", data, 88)
+    profile, predictors = struct.unpack_from("<72H", data, 152), struct.unpack_from("<11i", data, 296)
     require(all(abs(real) <= 2.0**100 for real in reals), "PARAMS: a float is not finite or too large")  # NaN fails
     require(min(reals[3:]) >= 2.0**-100, "PARAMS: zone_radius or cell_size is too small")
     require(all(1 <= step < 1 << 24 for step in steps), "PARAMS: a step is out of bounds")
-    bounded = (pixel_log, *offsets, *predictors)
-    require(all(abs(value) <= 1 << 22 for value in bounded), "PARAMS: a value is out of bounds")
+    require(max(map(abs, (pixel_log, *offsets, *predictors))) <= 1 << 22, "PARAMS: a value is out of bounds")
+    require(dependent <= 1, "PARAMS: dependent is not 0 or 1")
     scale, ratio, opacity, dc, *ac = steps
-    own = (pixel_log, scale, ratio, opacity, dc, tuple(ac), offsets[0], offsets[1])
+    own = (pixel_log, scale, ratio, opacity, dc, tuple(ac), offsets[0], offsets[1], dependent)
     own_prior = np.array(prior, np.int64)
     return Params(reals[:3], reals[3], reals[4], *own, own_prior, profile, predictors[:5], predictors[5:])
 
@@ -176,6 +177,37 @@ def weight_log(c: Ints) -> Ints:
     return (c - 20) * 32768
 
 
+# ---- Dependent quantisation
+
+TRELLIS = ((0, 4), (5, 1), (1, 5), (4, 0), (6, 2), (3, 7), (7, 3), (2, 6))
+
+
+def states(v: Ints, changes: npt.NDArray[np.bool_]) -> Ints:
+    """The state before each of the codes v of a plane; `changes`: whether the code changes it."""
+    state, before = 0, []
+    for odd, change in zip((v & 1).tolist(), changes.tolist(), strict=True):
+        before.append(state)
+        state = TRELLIS[state][odd] if change else state
+    return np.array(before, np.int64)
+
+
+def half(v: Ints, dependent: int) -> Ints:
+    """The meaning of all codes v of a plane, in halves of a step."""
+    if not dependent:
+        return 2 * v
+    q = np.where(states(v, np.full(len(v), True)) >= 4, 1, 0)
+    return np.where(v > 0, 2 * v - q, np.where(v < 0, 2 * v + q, 0))
+
+
+def interval(v: Ints, n: Ints, dependent: int) -> Reals:
+    """The meaning of all codes v of a plane, in -1 .. 1; each below its n."""
+    plain = np.asarray((2 * v + 1 - n) / n)
+    if not dependent:
+        return plain
+    q = np.where(states(v, n >= 4) >= 4, 1, -1)
+    return np.where(n < 4, plain, (4 * v + 2 - 2 * n + q) / (2 * n))
+
+
 def clamp(v: Ints, limit: int) -> Ints:
     """Bound v to -limit .. limit."""
     return np.clip(v, -limit, limit)
@@ -186,7 +218,7 @@ def clamp(v: Ints, limit: int) -> Ints:
 
 @dataclass(frozen=True)
 class Leaves:
-    """Nodes of the octrees, and then the cells of the splats."""
+    """Nodes of the octrees, in the end the leaves."""
 
     depth: Ints
     cell: Ints  # [3, n]
@@ -222,6 +254,31 @@ def grow_trees(planes: Planes, depth_mask: int, count: int) -> Leaves:
     return nodes
 
 
+@dataclass(frozen=True)
+class Splats:
+    """Where the splats are."""
+
+    depth: Ints
+    cell: Ints  # [3, n]
+    part: Ints  # [3, n]
+    within: Reals  # [3, n]
+
+    def pick(self, which: Ints) -> Splats:
+        """Some of them, in this order."""
+        return Splats(self.depth[which], self.cell[:, which], self.part[:, which], self.within[:, which])
+
+
+def decode_splats(planes: Planes, leaves: Leaves, dependent: int, count: int) -> Splats:
+    """What the leaves hold, leaf by leaf."""
+    held = read(planes, np.full(len(leaves.depth), 320)) + 1
+    require(held.sum() == count, "GEOMETRY: leaves do not hold the tile's splats")
+    own = leaves.pick(np.repeat(np.arange(len(held)), held))
+    v = np.array([read(planes, np.full(count, 321)) for _ in range(3)])
+    require(v.max() <= 3, "GEOMETRY: part above 3")
+    places = np.array([interval(codes, np.full(count, 4), dependent) for codes in v])
+    return Splats(own.depth, own.cell, 4 * own.cell + v, places)
+
+
 # ---- Coding order, Neighbours
 
 
@@ -236,12 +293,11 @@ class Level:
     def weights(self, q: Ints, features: Sequence[Ints] = ()) -> Ints:
         """The weights w_j, [8, n], from the points q [3, all splats] and the features of all splats."""
         squares = sum((axis[self.neighbours] - axis[self.splats]) ** 2 for axis in q)
-        distances = np.where(self.exist, squares, 1 << 46)
-        least = np.maximum(distances.min(axis=0, initial=1 << 46), 1)
+        distances = np.where(self.exist, squares, 1 << 50)
+        least = np.maximum(distances.min(axis=0, initial=1 << 50), 1)
         far = np.minimum((distances << 8) // least, 1 << 24)
-        unlike = np.zeros_like(far)
-        for f in features:
-            unlike += clamp(f[self.neighbours] - f[self.splats], 1 << 20) ** 2
+        unlikes = (clamp(f[self.neighbours] - f[self.splats], 1 << 20) ** 2 for f in features)
+        unlike = sum(unlikes, np.zeros_like(far))
         share = np.where(self.exist, (1 << 24) // (far + np.minimum(unlike, 1 << 24) + 51), 0)
         return np.asarray((share << 12) // np.maximum(share.sum(axis=0), 1))
 
@@ -250,9 +306,9 @@ class Level:
         return np.asarray((weights * values[self.neighbours]).sum(axis=0) >> 12)
 
 
-def coding_order(leaves: Leaves) -> tuple[Ints, list[Level]]:
-    """The splats' numbers in the coding order, from those in the order of leaves, and the levels from 7 to 0."""
-    x, y, z = leaves.cell << (21 - leaves.depth)
+def coding_order(splats: Splats) -> tuple[Splats, list[Level]]:
+    """The splats in the coding order, from those in the order of the three planes, and the levels from 7 to 0."""
+    x, y, z = splats.part << (21 - splats.depth) >> 2
     code = np.zeros_like(x)
     for bit in range(20, -1, -1):
         code = code << 3 | (x >> bit & 1) + 2 * (y >> bit & 1) + 4 * (z >> bit & 1)
@@ -260,8 +316,7 @@ def coding_order(leaves: Leaves) -> tuple[Ints, list[Level]]:
     rank = np.arange(count)
     level_of_rank = np.minimum.reduce([np.where(rank % 2**k, k - 1, 7) for k in range(1, 8)])
     ranks = np.argsort(-level_of_rank, kind="stable")  # in the coding order
-    place_of_rank = np.empty_like(ranks)
-    place_of_rank[ranks] = rank
+    place_of_rank = np.argsort(ranks)
     levels, start = [], 0
     for number in range(7, -1, -1):
         own = rank[level_of_rank == number]
@@ -269,10 +324,10 @@ def coding_order(leaves: Leaves) -> tuple[Ints, list[Level]]:
         others = own + offsets[:, np.newaxis]
         exist = (others >= 0) & (others < count)
         if len(own):
-            splats = slice(start, start + len(own))
-            levels.append(Level(splats, place_of_rank[np.where(exist, others, 0)], exist))
+            here = slice(start, start + len(own))
+            levels.append(Level(here, place_of_rank[np.where(exist, others, 0)], exist))
         start += len(own)
-    return np.argsort(code, kind="stable")[ranks], levels
+    return splats.pick(np.argsort(code, kind="stable")[ranks]), levels
 
 
 # ---- Weight classes and positions
@@ -312,18 +367,13 @@ def decode_geometry(data: bytes, tables: list[Table], params: Params, count: int
     require(1 <= depth_mask <= 4194303, "GEOMETRY: depth_mask is out of bounds")
     planes = Planes(data[32:], tables)
     leaves = grow_trees(planes, depth_mask, count)
-    held = read(planes, np.full(len(leaves.depth), 320)) + 1
-    require(held.sum() == count, "GEOMETRY: leaves do not hold the tile's splats")
-    splats = leaves.pick(np.repeat(np.arange(len(held)), held))
-    order, levels = coding_order(splats)
-    splats = splats.pick(order)
-    d, cell = splats.depth, splats.cell
-    q = (2 * cell + 1) << (21 - d)
+    splats, levels = coding_order(decode_splats(planes, leaves, params.dependent, count))
+    d, q = splats.depth, (2 * splats.part + 1) << (21 - splats.depth)
     near = [level.weights(q) for level in levels]
     weight = decode_weights(planes, d, levels, near)
     planes.finish()
     size = np.ldexp(params.cell_size, exponent - d)  # exact
-    points = np.array(origin)[:, np.newaxis] + (2 * cell + 1) * (size * 0.5)
+    points = np.array(origin)[:, np.newaxis] + ((2 * splats.cell + 1) + splats.within) * (size * 0.5)
     distance = distance_to_zone(float32(points).astype(np.float64), params)
     logs = ((d - exponent) * 65536, distance, params.pixel_log - distance)  # place, distance, pixels
     return Tile(levels, near, q, weight, points, size, *logs, np.zeros_like(q))
@@ -334,8 +384,8 @@ def decode_weights(planes: Planes, d: Ints, levels: list[Level], near: list[Ints
     weight, h = np.zeros_like(d), np.zeros_like(d)
     for level, weights in zip(levels, near, strict=True):
         depth = d[level.splats]
-        contexts = 343 + 32 * depth + np.clip(depth + ((level.predict(weights, h) + 8) >> 4), 0, 31)
-        c = read(planes, contexts if len(weights) else 321 + depth)
+        contexts = 344 + 32 * depth + np.clip(depth + ((level.predict(weights, h) + 8) >> 4), 0, 31)
+        c = read(planes, contexts if len(weights) else 322 + depth)
         require(c.max() <= 31, "GEOMETRY: weight class above 31")
         weight[level.splats], h[level.splats] = c, 16 * (c - depth)
     return weight

@@ -16,12 +16,15 @@ from .reference_geometry import (
     ONE,
     Bases,
     Ints,
+    Level,
     Params,
     Reals,
     Tile,
     clamp,
     decode_geometry,
     exp2,
+    half,
+    interval,
     log2,
     read,
     read_signed,
@@ -38,7 +41,8 @@ def decode_opacity(data: bytes, tables: list[Table], params: Params, tile: Tile)
     c = tile.weight
     codes = read(planes, c * 8 + np.clip(((tile.place - tile.pixels) >> 16) + 6, 0, 7))
     planes.finish()
-    tile.opacity_log = np.maximum(-codes * steps_of(params, c).opacity, -24 * 65536)
+    halves = half(codes, params.dependent)
+    tile.opacity_log = np.maximum(-(halves * steps_of(params, c).opacity >> 1), -24 * 65536)
 
 
 def opacity_logits(tile: Tile) -> bytes:
@@ -68,6 +72,15 @@ def predict_long(params: Params, tile: Tile, middle: Ints) -> Ints:
     return predict_scale(params.long_predictor, known)
 
 
+def decode_away(tile: Tile, corrections: Ints) -> Ints:
+    """`away` of long from its corrections, in units: what is added to the neighbours' share."""
+    away = np.zeros_like(corrections)
+    for level, weights in zip(tile.levels, tile.near, strict=True):
+        here = level.splats
+        away[here] = clamp((3 * level.predict(weights, away) >> 2) + corrections[here], 1 << 40)
+    return away
+
+
 def shortest(middle: Ints, ratio: Ints) -> Ints:
     """The shortest log scale from the middle one and t."""
     return clamp(middle + log2(ratio << 14), 1 << 22)
@@ -77,12 +90,14 @@ def decode_scale(data: bytes, tables: list[Table], params: Params, tile: Tile) -
     """SCALE: the log scales and t."""
     planes = Planes(data, tables)
     c, steps = tile.weight, steps_of(params, tile.weight)
-    middle = clamp(predict_middle(params, tile) + read_signed(planes, c) * steps.scale, 1 << 22)
-    long = clamp(predict_long(params, tile, middle) + read_signed(planes, 32 + c) * steps.scale, 1 << 22)
-    r = read(planes, 64 + c * 4 + np.clip((long - middle) >> 16, 0, 3))
+    halves = half(read_signed(planes, c), params.dependent)
+    middle = clamp(predict_middle(params, tile) + (halves * steps.scale >> 1), 1 << 22)
+    halves = half(read_signed(planes, 32 + c), params.dependent)
+    long = clamp(predict_long(params, tile, middle) + decode_away(tile, halves * steps.scale >> 1), 1 << 22)
+    halves = half(read(planes, 64 + c * 4 + np.clip((long - middle) >> 16, 0, 3)), params.dependent)
     planes.finish()
-    t = np.where(r > 0, np.minimum(r, 1 << 20) * steps.ratio, np.maximum(steps.ratio >> 2, 1))
-    tile.ratio = np.minimum(t, 131072)
+    t = halves * steps.ratio >> 1
+    tile.ratio = np.minimum(np.maximum(t, np.maximum(steps.ratio >> 2, 1)), 131072)
     tile.scales = np.array([long, middle, shortest(middle, tile.ratio)])
 
 
@@ -117,13 +132,8 @@ def fineness(params: Params, tile: Tile) -> tuple[Ints, Ints]:
     return direction, np.clip((second + log + params.roll_offset) >> 14, 0, 52)
 
 
-def centre(v: Ints, n: Ints) -> Reals:
-    """The centre of level v of n levels over -1 .. 1."""
-    return np.asarray((2 * v + 1 - n) / n)
-
-
 def quaternions(a: Reals, b: Reals, t: Reals, needle: Ints) -> Reals:
-    """The quaternions [4, n] of the centres A, B and t."""
+    """The quaternions [4, n] from A, B and t."""
     px, py, pz = (a + b) * 0.5, (a - b) * 0.5, 1 - np.maximum(np.abs(a), np.abs(b))
     w, x, y = np.sqrt((px * px + py * py) + pz * pz) + pz, -py, px
     u = t * (0.7853981633974483 + 0.2146018366025517 * (t * t))
@@ -148,21 +158,38 @@ def decode_rotation(data: bytes, tables: list[Table], params: Params, tile: Tile
 
 # ---- Colours: DC
 
+SPREAD = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+
+
+def spread_bucket(level: Level, weights: Ints, o: Ints, step: Ints) -> Ints:
+    """b of a level's splats: how far the neighbours' values of o are apart, in steps."""
+    if not len(weights):
+        return np.full_like(step, 12)
+    distances = np.abs(o[level.neighbours] - level.predict(weights, o))
+    spread = (weights * distances).sum(axis=0) >> 12
+    return np.asarray(sum(t * step <= 4 * spread for t in SPREAD))
+
+
+def dc_context(b: Ints, before: Ints) -> Ints:
+    """The contexts of DC from b and the values of the channels before: none, v0, or v0 and v1."""
+    if len(before) == 0:
+        return b
+    first: Ints = 4 * b + np.minimum(np.abs(before[0]), 3)
+    return 13 + first if len(before) == 1 else 65 + 3 * first + np.minimum(np.abs(before[1]), 2)
+
 
 def decode_dc(data: bytes, tables: list[Table], params: Params, tile: Tile) -> None:
     """DC: component 0, and the alike weights."""
-    planes = Planes(data, tables)
-    c = tile.weight
-    values = [read_signed(planes, c)]
-    known = np.minimum(np.abs(values[0]), 3)
-    values += [read_signed(planes, 32 + ((channel - 1) * 32 + c) * 4 + known) for channel in (1, 2)]
-    planes.finish()
-    step = steps_of(params, c).dc
-    opponents = np.zeros((3, len(c)), np.int64)
-    for o, value in zip(opponents, values, strict=True):
+    planes, step = Planes(data, tables), steps_of(params, tile.weight).dc
+    values, opponents = np.zeros((3, len(step)), np.int64), np.zeros((3, len(step)), np.int64)
+    for channel, o in enumerate(opponents):
         for level, weights in zip(tile.levels, tile.near, strict=True):
             here = level.splats
-            o[here] = clamp(level.predict(weights, o) + value[here] * step[here], 1 << 40)
+            b = spread_bucket(level, weights, o, step[here])
+            values[channel, here] = read_signed(planes, dc_context(b, values[:channel, here]))
+            halves = half(values[channel, : here.stop], params.dependent)[here]  # the state runs through all levels
+            o[here] = clamp(level.predict(weights, o) + (halves * step[here] >> 1), 1 << 40)
+    planes.finish()
     tile.components = opponents[np.newaxis]
     features = [scale >> 13 for scale in tile.scales] + [o >> 14 for o in opponents]
     tile.alike = [level.weights(tile.q, features) for level in tile.levels]
@@ -289,12 +316,12 @@ def decode_tile(streams: Sequence[bytes], count: int, params: Params, groups: Se
     return tile
 
 
-def tile_arrays(tile: Tile, bases: Bases) -> list[bytes]:
+def tile_arrays(tile: Tile, dependent: int, bases: Bases) -> list[bytes]:
     """The tile's arrays in the order of "Decoding a scene" from its values, refined or not."""
-    positions = float32(tile.points + tile.offset * (tile.size / 3**tile.refinements))
+    positions = float32(tile.points + tile.offset * (tile.size / 4 / 3**tile.refinements))
     scales = float32(tile.scales * LN2)
-    a, b, r = centre(tile.codes, tile.code_levels)
-    rotations = float32(quaternions(a, b, r, tile.needle))
+    a, b, t = (interval(v, n, dependent) for v, n in zip(tile.codes, tile.code_levels, strict=True))
+    rotations = float32(quaternions(a, b, t, tile.needle))
     region = regions(float32(tile.points).T.astype(np.float64), bases)  # without refinements
     sh_dc, *rest = (colours(s) for s in spherical_harmonics(tile.components, region, bases))
     sh_rest = np.stack(rest, axis=1).tobytes() if rest else b""

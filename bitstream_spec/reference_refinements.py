@@ -32,6 +32,7 @@ REFINEMENTS_AT_MOST = 1 + MOST * REFINEMENT_BYTES + TABLE_COUNT * (1 + 3 * ALPHA
 
 def read_refinements(data: bytes, params: Params) -> tuple[list[Params], list[Table]]:
     """REFINEMENTS: PARAMS and the parameters of each refinement, and the tables."""
+    require(params.dependent == 0, "PARAMS: dependent is not 0 in a file with REFINEMENTS")
     require(len(data) >= 1 and 1 <= data[0] <= MOST, "REFINEMENTS: wrong number of refinements")
     ends = [1 + REFINEMENT_BYTES * r for r in range(data[0] + 1)]
     require(ends[-1] <= len(data), "REFINEMENTS: truncated")

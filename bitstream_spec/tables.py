@@ -33,8 +33,11 @@ ROTATION_LEVELS = (
 
 ENERGY_STEPS = (7, 16, 30, 48, 75, 112, 166, 240, 347, 496, 709, 1008, 1433)
 NEAR_STEPS = (2, 5, 10, 16, 26, 44, 80, 160)  # predictions of SH AC, in 1/20 step
+TRELLIS = ((0, 4), (5, 1), (1, 5), (4, 0), (6, 2), (3, 7), (7, 3), (2, 6))  # the state after a code of parity 0, 1
+SPREAD_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)  # of what predicts component 0, in 1/4 step
 # fmt: on
 
 WEIGHT_CLASSES = 32  # step sizes of a splat: class c has 2**((WEIGHT_ZERO - c) / 2) times the base step
 WEIGHT_ZERO = 20
 MAX_DEPTH = 21  # levels of an octree
+CELL_PARTS = 4  # into which a leaf cell is divided along each axis

@@ -34,6 +34,7 @@ from gscodec.bitstream.entries import Header, Stream
 from gscodec.bitstream.source import BytesSource
 from gscodec.branches.lossless import decode as lossless
 from gscodec.branches.native import decode as native
+from gscodec.branches.native import decode_geometry as native_geometry
 from gscodec.branches.native.syntax import TABLE_COUNTS, table_group
 from gscodec.decoder import decode
 from gscodec.entropy.bytes import compress, decompress
@@ -186,6 +187,7 @@ def record(data: bytes) -> dict[Key, list[Plane]]:
 
     with (
         mock.patch.object(native, "PlaneReader", Recorder),
+        mock.patch.object(native_geometry, "PlaneReader", Recorder),
         mock.patch.object(native, "decode_layer", decode_layer),
         mock.patch.object(lossless, "PlaneReader", Recorder),
     ):

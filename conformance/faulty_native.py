@@ -141,6 +141,8 @@ def params() -> Iterator[Case]:
         ("dc_step", "2**32 - 1", (1 << 32) - 1),
         ("ac_step", "0 for degree 4", (1, 1, 1, 0)),
         ("ac_step", "2**24 for degree 1", (1 << 24, 1, 1, 1)),
+        ("dependent", "2", 2),
+        ("dependent", "2**32 - 1", (1 << 32) - 1),
         ("direction_offset", "2**22 + 1", limit + 1),
         ("roll_offset", "-2**22 - 1", -limit - 1),
         ("middle_predictor", "2**31 - 1", (0, 0, 0, 0, (1 << 31) - 1)),
@@ -171,7 +173,7 @@ def params() -> Iterator[Case]:
     )
     yield fault(
         "params-without-profile",
-        "PARAMS of 192 bytes, as version 0.2 had it.",
+        "PARAMS without profile, as version 0.2 had it.",
         CORRUPT,
         "PARAMS",
         lambda: changed(PARAMS, None, without_profile),

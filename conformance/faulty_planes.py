@@ -12,7 +12,7 @@ from conformance.assembly import Key, Parts, Plane, put_bytes, recode_native, re
 from conformance.cases import Case
 from conformance.faulty_base import CORRUPT, OF_TILE, base, fault, parts, wrong_lengths
 from conformance.faulty_native import changed
-from gscodec.branches.native.syntax import LEAF_COUNT
+from gscodec.branches.native.syntax import LEAF_COUNT, PART
 from gscodec.entropy.tokens import split
 
 GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC1 = OF_TILE
@@ -127,9 +127,9 @@ def values() -> Iterator[Case]:
 
         return change
 
-    def leaves(value: int) -> Callable[[list[Plane]], None]:
+    def first_of(context: int, value: int) -> Callable[[list[Plane]], None]:
         def change(own: list[Plane]) -> None:
-            next(plane for plane in own if plane.contexts[0] == LEAF_COUNT).values[0] = value
+            next(plane for plane in own if plane.contexts[0] == context).values[0] = value
 
         return change
 
@@ -145,8 +145,22 @@ def values() -> Iterator[Case]:
         ),
         ("occupancy-high", "The high half of an occupancy is 16.", GEOMETRY, put(1, 16), "bad occupancy"),
         ("occupancy-0", "An occupancy of 0.", GEOMETRY, lambda own: first_level(own, 0), "bad occupancy"),
-        ("leaf-count", "The leaves hold a splat more than the tile.", GEOMETRY, leaves(1), "leaves do not hold"),
-        ("leaf-count-2-32-1", "A leaf of 4294967296 splats.", GEOMETRY, leaves(large), "leaves do not hold"),
+        (
+            "leaf-count",
+            "The leaves hold a splat more than the tile.",
+            GEOMETRY,
+            first_of(LEAF_COUNT, 1),
+            "leaves do not hold",
+        ),
+        (
+            "leaf-count-2-32-1",
+            "A leaf of 4294967296 splats.",
+            GEOMETRY,
+            first_of(LEAF_COUNT, large),
+            "leaves do not hold",
+        ),
+        ("part-4", "A part of a cell that has four.", GEOMETRY, first_of(PART, 4), "no part of a cell"),
+        ("part-2-32-1", "Part 4294967295 of a cell.", GEOMETRY, first_of(PART, large), "no part of a cell"),
         ("weight-32", "Weight class 32.", GEOMETRY, put(-1, 32), "bad weight class"),
         ("weight-256", "Weight class 256, which is 0 in a byte.", GEOMETRY, put(-1, 256), "bad weight class"),
         ("weight-2-32-1", "Weight class 4294967295.", GEOMETRY, put(-1, large), "bad weight class"),

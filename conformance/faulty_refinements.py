@@ -10,8 +10,8 @@ from unittest import mock
 
 import numpy as np
 
-from bitstream_spec.layout import NATIVE_REFINEMENT, Coder, StreamKind
-from conformance.assembly import Parts, edit_entry, stream_count
+from bitstream_spec.layout import NATIVE_PARAMS, NATIVE_REFINEMENT, Coder, StreamKind
+from conformance.assembly import Parts, edit_entry, put_field, stream_count
 from conformance.cases import Case, native
 from conformance.faulty_base import CORRUPT, LIMIT, fault
 from conformance.sample_clouds import scene
@@ -65,6 +65,7 @@ def refinement_cases() -> Iterator[Case]:
         ("coder", "REFINEMENTS with coder RANS.", "coder", lambda: coder(StreamKind.REFINEMENTS, 2)),
         ("of-tile", "REFINEMENTS as a stream of tile 0: the scene is the coarse one.", "digest", of_tile),
         ("swapped", "REFINE1 and REFINE2 are swapped.", "", swapped),
+        ("dependent", "PARAMS says that quantisation is dependent.", "field dependent", dependent),
     ):
         yield fault(f"refinements-{name}", sentence, CORRUPT, about, build)
     for kind in KINDS[:2]:
@@ -134,6 +135,11 @@ def swapped() -> bytes:
     """The two refinements in each other's place."""
     first, second = (parts().payload(kind, 0) for kind in KINDS[:2])
     return parts().put(KINDS[0], 0, second).put(KINDS[1], 0, first).file()
+
+
+def dependent() -> bytes:
+    """PARAMS of a file that is not progressive."""
+    return parts().change(StreamKind.PARAMS, None, lambda d: put_field(d, NATIVE_PARAMS, 0, "dependent", 1)).file()
 
 
 def to(name: str, column: int, by: int) -> Change:

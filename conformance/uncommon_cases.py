@@ -79,6 +79,12 @@ def uncommon_cases() -> list[Case]:
     add("depths-all", "One tile with octrees of 22 depths.", lambda: octree(None))
     add("steps-smallest", "All base steps are 1: codes with many extra bits.", lambda: with_steps(1))
     add("steps-largest", "All base steps are 16777215.", lambda: with_steps((1 << 24) - 1))
+    add("not-dependent", "Quantisation is not dependent, at the default quality.", lambda: with_values(dependent=0))
+    add(
+        "dependent-coarsest",
+        "Quantisation is dependent at quality 1: codes of 0 and 1.",
+        lambda: with_values(quality=1, dependent=1),
+    )
     add("weights-random", "Weight classes that have nothing to do with the splats.", random_weights)
     add(
         "rotation-finest",
@@ -216,11 +222,11 @@ def random_weights() -> bytes:
         return native(scene(100, 3, 303))
 
 
-def with_values(cloud: GaussianCloud | None = None, **values: Any) -> bytes:
+def with_values(cloud: GaussianCloud | None = None, quality: float = 75, **values: Any) -> bytes:
     """Other values in PARAMS, and a file that fits them."""
     real = native_encode.base_steps
     with patched(native_encode, base_steps=lambda *given: real(*given) | values):
-        return native(cloud or scene(60, 2, 304))
+        return native(cloud or scene(60, 2, 304), quality)
 
 
 def with_cells(cell_size: float) -> bytes:

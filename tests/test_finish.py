@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_recolour import COARSE, shaded, views
+from test_recolour import shaded, views
 
+from gscodec.config import EncodeConfig
 from gscodec.decoder import decode
 from gscodec.encoder import encode_chunks
 from gscodec.rate import codec as rate_codec
@@ -19,7 +20,7 @@ from gscodec.rate.model import Choice, Trial
 from gscodec.rate.recolour import LEAST_GAIN
 from gscodec.rate.reference import Reference
 
-CLOUD = shaded(600)
+CLOUD, COARSE = shaded(600), EncodeConfig(quality=42.0, threads=1)
 JUDGES, COLOURS = Reference(CLOUD, views()[::2]), Reference(CLOUD, views()[1::2])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gscodec.transform.octree import cell_centres, cells_of, level_occupancy, morton_codes, split_nodes
+from gscodec.transform.octree import cells_of, level_occupancy, morton_codes, places_within, positions_of, split_nodes
 
 
 def slow_morton(cell: tuple[int, int, int], depth: int) -> int:
@@ -65,15 +65,19 @@ def test_forest_comes_back(count: int, choice: list[int]) -> None:
     assert found_depths.tolist() == depths.tolist()
 
 
-def test_positions_come_back_within_half_a_cell() -> None:
+def test_positions_are_places_within_cells() -> None:
     rng = np.random.default_rng(1)
     origin = np.array([-3.0, 100.0, 1e-3])
     depths = rng.integers(0, 12, 500).astype(np.uint8)
     sizes = 8.0 * 0.5**depths
     positions = origin + rng.uniform(0, 8, (500, 3))
     positions[0], positions[1] = origin, origin + 8.0
-    back = cell_centres(cells_of(positions, origin, sizes, depths), origin, sizes)
-    assert (np.abs(back - positions) <= sizes[:, None] / 2 + np.spacing(np.float32(128))).all()
+    cells = cells_of(positions, origin, sizes, depths)
+    places = places_within(positions, cells, origin, sizes)
+    assert (np.abs(places) <= 1 + 1e-9).all()
+    np.testing.assert_allclose(positions_of(cells, places, origin, sizes), positions, rtol=1e-12, atol=1e-12)
+    centres = positions_of(cells, np.zeros_like(places), origin, sizes)
+    assert (np.abs(centres - positions) <= sizes[:, None] / 2 * (1 + 1e-9)).all()
 
 
 def test_positions_outside_of_the_cube_take_the_nearest_cell() -> None:

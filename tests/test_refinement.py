@@ -74,7 +74,9 @@ def test_every_layer_is_within_half_its_steps(sh_degree: int, refinements: int) 
     assert shared.refinements is not None
     source = source.select(nearest(whole, source))
     streams = Container.open(BytesSource(data))
-    place = native.decode_geometry(streams.read(StreamKind.GEOMETRY, 0).payload, shared, len(source))
+    place = native.decode_geometry(
+        streams.read(StreamKind.GEOMETRY, 0).payload, shared.params, shared.tables[StreamKind.GEOMETRY], len(source)
+    )
     weights, cells = place.weights, place.sizes[:, None]
     for number, params in enumerate((shared.params, *shared.refinements.params)):
         found = decode(data, layers=sh_degree + number)

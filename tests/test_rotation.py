@@ -14,6 +14,7 @@ from gscodec.branches.native.values import Rotations
 from gscodec.errors import CorruptStreamError
 from gscodec.transform.fixed import ONE
 from gscodec.transform.rotation import decode_rotation, needles, quantise_rotation, rotation_levels, sorted_axes
+from gscodec.transform.trellis import DEPENDENT, PLAIN
 
 
 def slow_levels(scales: list[int], pixels: int, c: int, offsets: tuple[int, int]) -> tuple[bool, int, int]:
@@ -82,7 +83,9 @@ def codes_of(count: int, seed: int) -> tuple[np.ndarray, ...]:
 def test_decode_is_exact() -> None:
     codes = codes_of(500, 1)
     quats = np.empty((500, 4), np.float32)
-    decode_rotation(*codes, quats)
+    a, b, r, needle, direction, roll = codes
+    points = Rotations(np.stack([a, b, r]), needle, (direction, roll), PLAIN).centres()
+    decode_rotation(points[0], points[1], points[2], needle, quats)
     a, b, r, needle, direction, roll = (column.tolist() for column in codes)
     expected = [slow_quat(a[i], b[i], r[i], bool(needle[i]), direction[i], roll[i]) for i in range(500)]
     assert quats.tobytes() == np.array(expected, np.float32).tobytes()
@@ -91,7 +94,7 @@ def test_decode_is_exact() -> None:
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_a_code_above_its_levels_is_named(which: int) -> None:
     a, b, r, needle, direction, roll = codes_of(10, 2)
-    rotations = Rotations(np.stack([a, b, r]), needle, (direction, roll))
+    rotations = Rotations(np.stack([a, b, r]), needle, (direction, roll), PLAIN)
     rotations.check("ROTATION")
     rotations.codes[which, 7] = (direction, direction, roll)[which][7]
     rotations.codes[which, 9] = -1
@@ -109,7 +112,8 @@ def angle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("needle", [0, 1])
 @pytest.mark.parametrize("level", [24, 40, 52])
-def test_axes_come_back_within_a_level(needle: int, level: int) -> None:
+@pytest.mark.parametrize("machine", [PLAIN, DEPENDENT])
+def test_axes_come_back_within_a_level(needle: int, level: int, machine: np.ndarray) -> None:
     rng = np.random.default_rng(level)
     quats = rng.normal(size=(2000, 4)).astype(np.float32)
     quats[:8] = np.concatenate([np.eye(4), [[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1], [1, 1, 1, 1]]])
@@ -118,13 +122,16 @@ def test_axes_come_back_within_a_level(needle: int, level: int) -> None:
     which = np.full(2000, needle, np.uint8)
     same = np.full(2000, ROTATION_LEVELS[level], np.int64)
     back = np.empty((2000, 4), np.float32)
-    decode_rotation(*quantise_rotation(axes, which, same, same), which, same, same, back)
+    codes = quantise_rotation(axes, which, same, same, machine)
+    a, b, roll = Rotations(np.stack(codes).astype(np.int64), which, (same, same), machine).centres()
+    decode_rotation(a, b, roll, which, back)
     # sorted_axes takes columns from long to short; the decoder's are in that order already
     _, found = sorted_axes(scales, back)
     n = ROTATION_LEVELS[level]
     main = 0 if needle else 2
     # Half a level of A and B is 1/n each: at most sqrt(2)/n of (px, py) and 1/n of pz; the octahedron is at least
-    # 1/sqrt(3) away from the centre.
+    # 1/sqrt(3) away from the centre. A dependent code may be 1.75 levels off where levels end.
+    n /= 1.0 if machine is PLAIN else 3.5
     tilt = 1.0 / n * math.sqrt(3) * math.sqrt(2)
     assert angle(axes[:, :, main], found[:, :, main]).max() <= tilt + 1e-6
     # Half a level of t is 1/n; the angle is 2 atan(u), which grows by less than 1.6 for each 1 of t

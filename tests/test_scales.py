@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from test_fixed import slow_log2
 
 from gscodec.transform.fixed import OCTAVE
 from gscodec.transform.scales import LIMIT, decode_log, decode_ratio, fit_predictor, predict, quantise_ratio, short_logs
+from gscodec.transform.trellis import DEPENDENT, PLAIN
 
 
 def clamp(value: int, limit: int) -> int:
@@ -27,8 +29,12 @@ def test_predict_is_exact() -> None:
 def test_decode_log_is_exact_and_bounded() -> None:
     residuals = np.array([0, 3, -3, 2**31 - 1, -(2**31)], np.int32)
     predicted = np.array([5, 100, -100, LIMIT, -LIMIT], np.int64)
-    logs = decode_log(residuals, predicted, np.full(5, 65536, np.int64))
-    assert logs.tolist() == [5, 100 + 3 * 65536, -100 - 3 * 65536, LIMIT, -LIMIT]
+    steps = np.full(5, 65535, np.int64)
+    logs = decode_log(residuals, predicted, steps, PLAIN)
+    assert logs.tolist() == [5, 100 + 3 * 65535, -100 - 3 * 65535, LIMIT, -LIMIT]
+    # States 0, 0, 4 and 6: the third code has the halves.
+    logs = decode_log(residuals[:3], predicted[:3], steps[:3], DEPENDENT)
+    assert logs.tolist() == [5, 100 + 3 * 65535, -100 + (-5 * 65535 >> 1)]
 
 
 def test_decode_ratio_is_exact() -> None:
@@ -38,18 +44,19 @@ def test_decode_ratio_is_exact() -> None:
     middle = rng.integers(-LIMIT, LIMIT + 1, 200)
     expected = []
     for code, step, own in zip(codes.tolist(), steps.tolist(), middle.tolist(), strict=True):
-        t = min(code, 1 << 20) * step if code else max(step >> 2, 1)
+        t = code * step if code else max(step >> 2, 1)
         expected.append(clamp(own + slow_log2(min(t, 131072) << 14), 1 << 22))
-    assert short_logs(decode_ratio(codes, steps), middle).tolist() == expected
+    assert short_logs(decode_ratio(codes, steps, PLAIN), middle).tolist() == expected
 
 
-def test_ratio_comes_back_within_half_a_step() -> None:
+@pytest.mark.parametrize("machine", [PLAIN, DEPENDENT])
+def test_ratio_comes_back_within_half_a_step_or_one(machine: np.ndarray) -> None:
     rng = np.random.default_rng(2)
     logs = -rng.exponential(2 * OCTAVE, 1000)
     steps = rng.choice([50, 1000, 5243], 1000)
-    decoded = decode_ratio(quantise_ratio(logs, steps), steps)
+    decoded = decode_ratio(quantise_ratio(logs, steps, machine), steps, machine)
     expected = 2.0 ** (logs / OCTAVE) * OCTAVE
-    assert (np.abs(decoded - expected) <= steps / 2 + 1e-6).all()
+    assert (np.abs(decoded - expected) <= steps * (0.5 if machine is PLAIN else 1.0) + 1).all()
     # log2 of the decoded ratio is off by at most 5e-5 octave, and a unit or two.
     short = 2.0 ** (short_logs(decoded, np.zeros(1000, np.int64)) / OCTAVE) * OCTAVE
     assert (np.abs(short - decoded) <= (5e-5 + 2 / OCTAVE) * decoded + 1e-6).all()

@@ -13,9 +13,23 @@ ZONE = Zone(np.zeros(3), 1.0, 1000.0)
 BALANCE = base_steps(75.0, ZONE, StepOffsets())
 
 
-def test_an_octave_of_quality_and_of_all_offsets_are_the_same() -> None:
+@pytest.mark.parametrize("refinements", [0, 1])
+def test_an_octave_of_quality_and_of_all_offsets_are_the_same(refinements: int) -> None:
     all_coarser = StepOffsets(1.0, 1.0, 1.0, 1.0, 1.0, (1.0, 1.0, 1.0, 1.0))
-    assert base_steps(75.0, ZONE, all_coarser) == base_steps(60.0, ZONE, StepOffsets())
+    finer, coarser = ((90.0, 75.0), (75.0, 60.0))[refinements]
+    assert base_steps(finer, ZONE, all_coarser, refinements) == base_steps(coarser, ZONE, StepOffsets(), refinements)
+
+
+@pytest.mark.parametrize(
+    ("quality", "refinements", "dependent", "octaves"),
+    [(14.9, 0, 0, 0.0), (15.0, 0, 1, 0.2), (30.0, 0, 1, 0.2), (52.5, 0, 1, 0.1), (75.0, 0, 1, 0.0), (40.0, 1, 0, 0.0)],
+)
+def test_small_codes_are_not_dependent_or_have_coarser_steps(
+    quality: float, refinements: int, dependent: int, octaves: float
+) -> None:
+    steps = base_steps(quality, ZONE, StepOffsets(), refinements)
+    assert steps["dependent"] == dependent
+    assert steps["dc_step"] / steps["ac_step"][0] == pytest.approx(2.0**octaves, rel=1e-3)
 
 
 @pytest.mark.parametrize(

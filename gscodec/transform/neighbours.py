@@ -17,6 +17,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from bitstream_spec.tables import SPREAD_STEPS
+
 I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
 
@@ -28,6 +30,7 @@ DISTANCE_BITS = 8  # of a squared distance over that of the nearest neighbour
 SOFTENING = 51  # about 0.2 in that unit: what keeps the nearest from being all
 FAR = 1 << 24  # bound on each part of a distance
 FEATURE_LIMIT = 1 << 20  # bound on a difference of features
+SPREADS: I64 = np.array(SPREAD_STEPS, np.int64)
 
 
 def level_starts(count: int) -> I64:
@@ -155,3 +158,30 @@ def predict_level(ranked: I64, weights: I16, starts: I64, level: int) -> I64:
             predicted[i - np.uint64(start)] = weighted_mean(ranked, at, gap, weights, i)
             at += step
     return predicted
+
+
+@nb.njit(cache=True, nogil=True)
+def spread_level(ranked: I64, predicted: I64, weights: I16, level: int, start: int) -> I64:
+    """How far neighbours' values lie from their mean ``predicted`` int64[m], weighted, int64[m] as ``predict_level``.
+
+    ``start``: where the level's splats begin in coding order.
+    """
+    spread = np.zeros(len(predicted), np.int64)
+    if level < TOP_LEVEL:
+        for i in range(len(predicted)):
+            at, total = REACH + (1 << level) + i * (2 << level), np.int64(0)
+            for j in range(NEIGHBOURS):
+                other = at + (((j | 1) if j & 1 else -(j + 1)) << level)
+                total += abs(ranked[other] - predicted[i]) * weights[start + i, j]
+            spread[i] = total >> WEIGHT_BITS
+    return spread
+
+
+@nb.njit(cache=True, nogil=True)
+def spread_buckets(spreads: I64, steps: I64) -> I64:
+    """How many of SPREAD_STEPS quarters of its step each spread reaches, int64[m] of int64[m] both."""
+    buckets = np.zeros(len(spreads), np.int64)
+    for i in range(len(spreads)):
+        while buckets[i] < len(SPREADS) and 4 * spreads[i] >= SPREADS[buckets[i]] * steps[i]:
+            buckets[i] += 1
+    return buckets

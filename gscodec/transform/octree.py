@@ -106,7 +106,12 @@ def cells_of(positions: F64, origin: F64, cell_sizes: F64, depths: U8) -> U32:
     return np.ascontiguousarray(np.clip(cells, 0, last[:, None]).astype(np.uint32))
 
 
-def cell_centres(cells: U32, origin: F64, cell_sizes: F64) -> F64:
-    """Inverse of ``cells_of``: float64[n,3], origin + (2 * cell + 1) * (cell size / 2)."""
+def places_within(positions: F64, cells: U32, origin: F64, cell_sizes: F64) -> F64:
+    """Where in their cells positions float64[n,3] lie, float64[n,3], -1..1 along each axis."""
+    return np.asarray((positions - origin) / cell_sizes[:, None] * 2.0 - (cells.astype(np.float64) * 2.0 + 1.0))
+
+
+def positions_of(cells: U32, places: F64, origin: F64, cell_sizes: F64) -> F64:
+    """Inverse of ``places_within``: float64[n,3], origin + ((2 * cell + 1) + place) * (cell size / 2)."""
     odd = cells.astype(np.float64) * 2.0 + 1.0
-    return np.asarray(origin + odd * (cell_sizes * 0.5)[:, None])
+    return np.asarray(origin + (odd + places) * (cell_sizes * 0.5)[:, None])

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE, ONE, exp2_fixed, log2_fixed
+from gscodec.transform.trellis import halves, quantise
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
@@ -22,14 +23,14 @@ def log_opacities(opacity_logits: F32) -> npt.NDArray[np.float64]:
     return np.maximum(logs, MIN_LOG)
 
 
-def quantise_opacity(logs: npt.NDArray[np.float64], steps: I64) -> U32:
-    """Codes uint32[n] of logs float64[n] for steps int64[n]."""
-    return np.rint(-logs / steps).astype(np.uint32)
+def quantise_opacity(logs: npt.NDArray[np.float64], steps: I64, machine: I64) -> U32:
+    """Codes uint32[n] of logs float64[n] for steps int64[n]; ``machine`` as in ``trellis``."""
+    return np.asarray(quantise(-logs / steps, machine).view(np.uint32))
 
 
-def decode_opacity(codes: U32, steps: I64) -> I64:
+def decode_opacity(codes: U32, steps: I64, machine: I64) -> I64:
     """Inverse of ``quantise_opacity``: log2 of opacity int64[n] in 1/65536 octave, MIN_LOG .. 0."""
-    return np.asarray(np.maximum(-codes.astype(np.int64) * steps, MIN_LOG))
+    return np.asarray(np.maximum(-(halves(codes, machine) * steps >> 1), MIN_LOG))
 
 
 @nb.njit(cache=True, nogil=True)

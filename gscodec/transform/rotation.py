@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from bitstream_spec.tables import ROTATION_LEVELS, WEIGHT_ZERO
 from gscodec.transform.fixed import OCTAVE, ONE, exp2_fixed, log2_fixed
+from gscodec.transform.intervals import centres, interval_codes
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -93,18 +94,6 @@ def rotation_levels(
 
 
 @nb.njit(cache=True, nogil=True)
-def _centre(code: Any, levels: Any) -> Any:
-    """Middle of interval ``code`` of ``levels`` equal ones in -1..1."""
-    return np.float64(2 * code + 1 - levels) / np.float64(levels)
-
-
-@nb.njit(cache=True, nogil=True)
-def _interval(value: float, levels: Any) -> Any:
-    """Inverse of ``_centre``."""
-    return min(max(math.floor((value + 1.0) * 0.5 * levels), 0), levels - 1)
-
-
-@nb.njit(cache=True, nogil=True)
 def _tilt(a: float, b: float) -> tuple[float, float, float]:
     """The quaternion (w, x, y, 0), not normalised, that takes the z axis to the octahedron point (a, b)."""
     px = (a + b) * 0.5
@@ -114,24 +103,37 @@ def _tilt(a: float, b: float) -> tuple[float, float, float]:
     return length + pz, -py, px
 
 
-@nb.njit(cache=True, nogil=True)
-def quantise_rotation(axes: F64, needle: U8, direction: I64, roll: I64) -> tuple[U32, U32, U32]:
+def quantise_rotation(axes: F64, needle: U8, direction: I64, roll: I64, machine: I64) -> tuple[U32, U32, U32]:
     """Codes uint32[n] (a, b, roll) of rotations given as axes float64[n,3,3], column j the unit axis of sigma_j.
 
-    direction, roll int64[n]: numbers of levels.
+    direction, roll int64[n]: numbers of levels; ``machine`` as in ``centres``.
     """
-    n = len(needle)
-    code_a, code_b, code_r = np.empty(n, np.uint32), np.empty(n, np.uint32), np.empty(n, np.uint32)
-    for i in range(n):
-        main, side = (0, 1) if needle[i] else (2, 0)
+    a, b = (interval_codes(points, direction, machine) for points in _directions(axes, needle))
+    # The angle is taken in the frame of the decoded direction, so that its error is not added twice.
+    turns = _rolls(axes, needle, centres(a, direction, machine), centres(b, direction, machine))
+    return a.view(np.uint32), b.view(np.uint32), interval_codes(turns, roll, machine).view(np.uint32)
+
+
+@nb.njit(cache=True, nogil=True)
+def _directions(axes: F64, needle: U8) -> tuple[F64, F64]:
+    """Octahedron points (a, b) float64[n] of the main axes."""
+    a, b = np.empty(len(needle)), np.empty(len(needle))
+    for i in range(len(needle)):
+        main = 0 if needle[i] else 2
         sign = -1.0 if axes[i, 2, main] < 0.0 else 1.0
         x, y, z = sign * axes[i, 0, main], sign * axes[i, 1, main], sign * axes[i, 2, main]
         norm = abs(x) + abs(y) + z
-        levels = direction[i]
-        code_a[i] = _interval((x + y) / norm, levels)
-        code_b[i] = _interval((x - y) / norm, levels)
-        # The angle is taken in the frame of the decoded direction, so that its error is not added twice.
-        w, qx, qy = _tilt(_centre(np.int64(code_a[i]), levels), _centre(np.int64(code_b[i]), levels))
+        a[i], b[i] = (x + y) / norm, (x - y) / norm
+    return a, b
+
+
+@nb.njit(cache=True, nogil=True)
+def _rolls(axes: F64, needle: U8, a: F64, b: F64) -> F64:
+    """t float64[n] of the turns about main axes that decode from (a, b) float64[n]."""
+    turns = np.empty(len(needle))
+    for i in range(len(needle)):
+        side = 1 if needle[i] else 0
+        w, qx, qy = _tilt(a[i], b[i])
         scale = 2.0 / (w * w + qx * qx + qy * qy)
         sx, sy, sz = axes[i, 0, side], axes[i, 1, side], axes[i, 2, side]
         along_x = (1.0 - scale * qy * qy) * sx + scale * qx * qy * sy - scale * w * qy * sz
@@ -145,17 +147,16 @@ def quantise_rotation(axes: F64, needle: U8, direction: I64, roll: I64) -> tuple
         t = angle / (math.pi / 2)
         for _ in range(3):  # Newton on t * (TAN1 + TAN3 t²) = target
             t -= (t * (TAN1 + TAN3 * t * t) - target) / (TAN1 + 3.0 * TAN3 * t * t)
-        code_r[i] = _interval(t, roll[i])
-    return code_a, code_b, code_r
+        turns[i] = t
+    return turns
 
 
 @nb.njit(cache=True, nogil=True)
-def decode_rotation(code_a: U32, code_b: U32, code_r: U32, needle: U8, direction: I64, roll: I64, quats: F32) -> None:
-    """Inverse of ``quantise_rotation`` into unit quaternions float32[n,4] wxyz; all codes are below their levels."""
+def decode_rotation(a: F64, b: F64, roll: F64, needle: U8, quats: F32) -> None:
+    """Inverse of ``quantise_rotation``, from its ``centres`` float64[n] into unit quaternions float32[n,4] wxyz."""
     for i in range(len(needle)):
-        levels, turns = direction[i], roll[i]
-        w, x, y = _tilt(_centre(np.int64(code_a[i]), levels), _centre(np.int64(code_b[i]), levels))
-        t = _centre(np.int64(code_r[i]), turns)
+        w, x, y = _tilt(a[i], b[i])
+        t = roll[i]
         u = t * (TAN1 + TAN3 * (t * t))
         # (w, x, y, 0) * (1, 0, 0, u)
         qw, qx, qy, qz = w, x + y * u, y - x * u, w * u

@@ -1,9 +1,10 @@
 """Sorted log scales: the two longer axes against a linear prediction, the shortest as a ratio to the middle one.
 
 The prediction is affine in what is already decoded: weight class, position class, distance to the viewing
-zone, opacity. A splat's weight is (nearly) a function of those and its scales, so that the class, sent first,
-costs almost nothing: what it says about scale is not said again. An axis much shorter than the others hardly
-shows, so its error is measured against the middle axis: uniform steps of the ratio.
+zone, opacity; a splat is also longer than that where its neighbours are. A splat's weight is (nearly) a function of
+those and its scales, so that the class, sent first, costs almost nothing: what it says about scale is not said again.
+An axis much shorter than the others hardly shows, so its error is measured against the middle axis: uniform steps of
+the ratio.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gscodec.transform.fixed import OCTAVE, log2_fixed
+from gscodec.transform.trellis import halves, quantise
 
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -20,6 +22,7 @@ I64 = npt.NDArray[np.int64]
 U32 = npt.NDArray[np.uint32]
 
 LIMIT = 64 * OCTAVE  # log scales decode within ±64 octaves
+NEIGHBOURS_LONGER = 3  # quarters: a splat is that much longer than predicted of what its neighbours are
 MIN_RATIO_SHARE = 4  # code 0 of the ratio decodes as step / 4
 MAX_RATIO = 2 * OCTAVE
 
@@ -47,18 +50,19 @@ def fit_predictor(target: F64, features: F64) -> list[int]:
     return [bias, *(int(x) for x in np.clip(np.rint(solution[1:] * 4096), -(1 << 16), 1 << 16))]
 
 
-@nb.njit(cache=True, nogil=True)
-def decode_log(residuals: I32, predicted: I64, steps: I64) -> I64:
-    """Log scales int64[n] in 1/65536 octave: predicted + residual * step, within ±LIMIT."""
-    logs = np.empty(len(residuals), np.int64)
-    for i in range(len(residuals)):
-        logs[i] = min(max(predicted[i] + np.int64(residuals[i]) * steps[i], -LIMIT), LIMIT)
-    return logs
+def decode_log(residuals: I32, predicted: I64, steps: I64, machine: I64) -> I64:
+    """Log scales int64[n] in 1/65536 octave, within ±LIMIT: predicted + residual * step; machine: see ``trellis``."""
+    return beyond(predicted, halves(residuals, machine) * steps >> 1)
 
 
-def quantise_ratio(log_ratios: F64, steps: I64) -> U32:
+def beyond(predicted: I64, away: I64) -> I64:
+    """Log scales int64[n] in 1/65536 octave, within ±LIMIT, that far away from what is predicted."""
+    return np.asarray(np.clip(predicted + away, -LIMIT, LIMIT))
+
+
+def quantise_ratio(log_ratios: F64, steps: I64, machine: I64) -> U32:
     """Codes uint32[n] of the shortest axis over the middle one (log2, 1/65536 octave, <= 0 but for rounding)."""
-    return np.rint(ratios(log_ratios) / steps).astype(np.uint32)
+    return np.asarray(quantise(ratios(log_ratios) / steps, machine).view(np.uint32))
 
 
 def ratios(log_ratios: F64) -> F64:
@@ -66,9 +70,9 @@ def ratios(log_ratios: F64) -> F64:
     return np.exp2(np.minimum(log_ratios / OCTAVE, 1.0)) * OCTAVE
 
 
-def decode_ratio(codes: U32, steps: I64) -> I64:
+def decode_ratio(codes: U32, steps: I64, machine: I64) -> I64:
     """Inverse of ``quantise_ratio``: the shortest axis over the middle one, int64[n] in 1/65536, 1 .. MAX_RATIO."""
-    values = np.minimum(codes.astype(np.int64), 1 << 20) * steps
+    values = halves(codes, machine) * steps >> 1
     return np.asarray(np.minimum(np.maximum(values, least_ratios(steps)), MAX_RATIO))
 
 

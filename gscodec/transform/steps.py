@@ -13,7 +13,6 @@ from bitstream_spec.tables import WEIGHT_CLASSES, WEIGHT_ZERO
 I64 = npt.NDArray[np.int64]
 
 SQRT2 = 92682  # round(65536 * sqrt(2))
-MAX_CODE = float((1 << 31) - 1)
 
 
 def class_steps(base: int, cap: int) -> I64:
@@ -26,13 +25,3 @@ def class_steps(base: int, cap: int) -> I64:
         step = step << shift if shift >= 0 else step >> -shift
         steps.append(max(1, min(step, cap)))
     return np.array(steps, np.int64)
-
-
-def quantise(values: npt.NDArray[np.float64], steps: I64, round_up_from: float = 0.5) -> npt.NDArray[np.int32]:
-    """Nearest multiple of ``steps``; a magnitude rounds up from the fraction ``round_up_from``.
-
-    Raises nothing: magnitudes are bounded to what an int32 holds.
-    """
-    ratio = values / steps
-    magnitude = np.floor(np.abs(ratio) + (1.0 - round_up_from))
-    return np.copysign(np.minimum(magnitude, MAX_CODE), ratio).astype(np.int32)

@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from bitstream_spec.layout import TILE_GEOMETRY, Coder, StreamKind
-from bitstream_spec.tables import MAX_DEPTH, WEIGHT_CLASSES
+from bitstream_spec.layout import Coder, StreamKind
 from gscodec.bitstream.entries import Header, Stream
 from gscodec.branches.native.bases import MAX_REGIONS, Bases, region_bytes
 from gscodec.branches.native.coefficients import decode_channel, decode_correction
+from gscodec.branches.native.decode_geometry import decode_geometry
 from gscodec.branches.native.meta import unpack_meta
-from gscodec.branches.native.placement import Neighbours, Placement, as_float32
+from gscodec.branches.native.placement import Neighbours, Placement
 from gscodec.branches.native.refinement import (
     KINDS,
     MAX_PAYLOAD,
@@ -26,30 +26,19 @@ from gscodec.branches.native.refinement import (
 )
 from gscodec.branches.native.syntax import (
     AC_KINDS,
-    LEAF_COUNT,
     TABLE_COUNTS,
     Params,
     ac_range,
-    aligned_points,
-    cell_sizes,
-    chroma_contexts,
-    curve_order,
+    base_colour_contexts,
     direction_contexts,
-    distance_logs,
-    high_contexts,
     likeness,
     log_scale_contexts,
-    low_contexts,
-    luma_contexts,
-    neighbour_weight_contexts,
     opacity_contexts,
     ratio_contexts,
     roll_contexts,
     stream_kinds,
     table_group,
     unpacked_bytes,
-    weight_contexts,
-    weight_heights,
 )
 from gscodec.branches.native.values import Rotations, TileValues, levels_of, sorted_logs
 from gscodec.cloud import SH_REST_COUNTS, CloudMeta, GaussianCloud, empty_cloud
@@ -58,13 +47,11 @@ from gscodec.entropy.planes import PlaneReader
 from gscodec.entropy.tables import FrequencyTables, unpack
 from gscodec.entropy.tokens import ALPHABET, unzigzag
 from gscodec.errors import CorruptStreamError
-from gscodec.transform.dc import decode_dc
-from gscodec.transform.fixed import OCTAVE
-from gscodec.transform.neighbours import put_ranked, ranked_zeros
-from gscodec.transform.octree import POPULATION, cell_centres, split_nodes
+from gscodec.transform.neighbours import ranked_zeros
 from gscodec.transform.opacity import decode_opacity
+from gscodec.transform.residuals import Level, restore
 from gscodec.transform.rotation import LEVELS, needles
-from gscodec.transform.scales import decode_log, decode_ratio, predict
+from gscodec.transform.scales import NEIGHBOURS_LONGER, beyond, decode_log, decode_ratio, predict
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -141,6 +128,9 @@ def parse_refinements(streams: Mapping[StreamKind, Stream], params: Params) -> R
     stream = streams.get(StreamKind.REFINEMENTS)
     if stream is None:
         return None
+    if params.values["dependent"]:
+        found = params.values["dependent"]
+        raise CorruptStreamError("refined values are not dependent", field="dependent", found=found, allowed="0")
     return Refinements.unpack(decompress(stream.coder, stream.payload, stream.raw_length, MAX_PAYLOAD), params)
 
 
@@ -178,7 +168,7 @@ def decode_tile(
             raise CorruptStreamError("wrong raw length", field=kind.name, found=stream.raw_length, allowed=size)
         payloads[kind] = stream.payload
 
-    placement = decode_geometry(payloads[StreamKind.GEOMETRY], shared, count)
+    placement = decode_geometry(payloads[StreamKind.GEOMETRY], shared.params, shared.tables[StreamKind.GEOMETRY], count)
     opacity = decode_opacities(payloads[StreamKind.OPACITY], shared, placement)
     long, middle, ratio = decode_scales(payloads[StreamKind.SCALE], shared, placement, opacity)
     scale_logs = sorted_logs(long, middle, ratio)
@@ -203,102 +193,30 @@ def decode_tile(
     return cloud
 
 
-def decode_geometry(payload: bytes, shared: Shared, count: int) -> Placement:
-    """Positions and weight classes of a tile."""
-    if len(payload) < TILE_GEOMETRY.size:
-        raise CorruptStreamError("truncated", field="GEOMETRY", found=len(payload), allowed=f">= {TILE_GEOMETRY.size}")
-    head = TILE_GEOMETRY.unpack(payload)
-    fault = TILE_GEOMETRY.first_fault(head)
-    if fault is not None:
-        raise CorruptStreamError("bad tile", field=fault.name, found=head[fault.name], allowed=fault.allowed_text)
-    if not all(abs(x) <= 2.0**100 for x in head["origin"]):
-        raise CorruptStreamError("bad tile", field="origin", found=head["origin"], allowed="-2**100 .. 2**100")
-    reader = PlaneReader(payload[TILE_GEOMETRY.size :], shared.tables[StreamKind.GEOMETRY])
-    cells, depths = _decode_leaves(reader, head["depth_mask"], count)
-    repeats = reader.get(LEAF_COUNT, len(depths)).astype(np.int64) + 1
-    if int(repeats.sum()) != count:
-        raise CorruptStreamError(
-            "leaves do not hold the tile's splats", field="GEOMETRY", found=int(repeats.sum()), allowed=count
-        )
-    cells, depths = np.repeat(cells, repeats, axis=0), np.repeat(depths, repeats)
-    order = curve_order(cells, depths)
-    cells, depths = cells[order], depths[order]
-    points = aligned_points(cells, depths)
-    near = Neighbours.find(points, np.zeros((count, 0), np.int64))
-    weights = _decode_weights(reader, depths, near)
-    reader.finish()
-    if weights.max() >= WEIGHT_CLASSES:
-        raise CorruptStreamError(
-            "bad weight class", field="GEOMETRY", found=int(weights.max()), allowed=f"< {WEIGHT_CLASSES}"
-        )
-    exponent = head["exponent"]
-    sizes = cell_sizes(shared.params.values["cell_size"], exponent, depths)
-    centres = cell_centres(cells, np.array(head["origin"]), sizes)
-    positions = as_float32(centres)
-    places = (depths.astype(np.int64) - exponent) * OCTAVE
-    distances = distance_logs(positions, shared.params)
-    return Placement(centres, sizes, positions, points, weights.astype(np.uint8), places, distances, near)
-
-
-def _decode_weights(reader: PlaneReader, depths: U8, near: Neighbours) -> U32:
-    weights, heights = np.empty(len(depths), np.uint32), ranked_zeros(len(depths))
-    for level, start, stop in near.levels():
-        own = depths[start:stop]
-        contexts = neighbour_weight_contexts(own, near.predict(heights, level)) if start else weight_contexts(own)
-        weights[start:stop] = np.minimum(reader.get(contexts), WEIGHT_CLASSES)
-        put_ranked(weight_heights(weights[start:stop], own), level, heights)
-    return weights
-
-
-def _decode_leaves(reader: PlaneReader, depth_mask: int, count: int) -> tuple[U32, U8]:
-    """Distinct leaves, (cells uint32[m,3], depths uint8[m]), m <= count."""
-    depths = np.array([d for d in range(MAX_DEPTH, -1, -1) if depth_mask >> d & 1], np.uint8)
-    cells, family = np.zeros((len(depths), 3), np.uint32), np.zeros(len(depths), np.uint8)
-    for level in range(MAX_DEPTH):
-        growing = depths > level
-        nodes = int(np.count_nonzero(growing))
-        if nodes == 0:
-            break
-        left, parents = depths[growing] - np.uint8(level), family[growing]
-        low = reader.get(low_contexts(left, parents))
-        if low.max() > 15:
-            raise CorruptStreamError("bad occupancy", field="GEOMETRY", found=int(low.max()), allowed="<= 15")
-        high = reader.get(high_contexts(left, parents, low))
-        occupancy = (high << np.uint32(4) | low) & np.uint32(0xFF)
-        if high.max() > 15 or occupancy.min() == 0:
-            raise CorruptStreamError("bad occupancy", field="GEOMETRY", found=(int(high.max()), int(occupancy.min())))
-        total = len(depths) - nodes + int(POPULATION[occupancy].sum())
-        if total > count:
-            raise CorruptStreamError("more leaves than splats", field="GEOMETRY", found=total, allowed=f"<= {count}")
-        cells, depths, family = split_nodes(cells, depths, level, occupancy.astype(np.uint8), family)
-    if len(depths) > count:
-        raise CorruptStreamError("more leaves than splats", field="GEOMETRY", found=len(depths), allowed=f"<= {count}")
-    return cells, depths
-
-
 def decode_opacities(payload: bytes, shared: Shared, placement: Placement) -> I64:
     """log2 of opacity int64[n] in 1/65536 octave."""
-    reader = PlaneReader(payload, shared.tables[StreamKind.OPACITY])
-    visibility = placement.places - placement.pixel_logs(shared.params)
+    params, reader = shared.params, PlaneReader(payload, shared.tables[StreamKind.OPACITY])
+    visibility = placement.places - placement.pixel_logs(params)
     codes = reader.get(opacity_contexts(placement.weights, visibility))
     reader.finish()
-    return decode_opacity(codes, shared.params.opacity_steps[placement.weights])
+    return decode_opacity(codes, params.opacity_steps[placement.weights], params.machine)
 
 
 def decode_scales(payload: bytes, shared: Shared, placement: Placement, opacity_logs: I64) -> tuple[I64, I64, I64]:
     """Log scales int64[n] long and middle in 1/65536 octave, and the shortest over the middle in 1/65536."""
     params, weights = shared.params, placement.weights
     reader = PlaneReader(payload, shared.tables[StreamKind.SCALE])
-    steps = params.scale_steps[weights]
+    steps, machine = params.scale_steps[weights], params.machine
     features = placement.features(opacity_logs)
     codes = unzigzag(reader.get(log_scale_contexts(weights, 0)))
-    middle = decode_log(codes, predict(params.factors("middle_predictor"), features), steps)
+    middle = decode_log(codes, predict(params.factors("middle_predictor"), features), steps, machine)
     features = np.concatenate([features, middle[:, None]], axis=1)
-    codes = unzigzag(reader.get(log_scale_contexts(weights, 1)))
-    long = decode_log(codes, predict(params.factors("long_predictor"), features), steps)
+    codes, near = unzigzag(reader.get(log_scale_contexts(weights, 1))), placement.near
+    away = restore(lambda level: codes[level.own], near.weights, near.starts, steps, machine, NEIGHBOURS_LONGER)
+    long = beyond(predict(params.factors("long_predictor"), features), away)
     ratios = reader.get(ratio_contexts(weights, long, middle))
     reader.finish()
-    return long, middle, decode_ratio(ratios, params.ratio_steps[weights])
+    return long, middle, decode_ratio(ratios, params.ratio_steps[weights], params.machine)
 
 
 def decode_rotations(payload: bytes, shared: Shared, placement: Placement, scale_logs: I64) -> Rotations:
@@ -309,7 +227,8 @@ def decode_rotations(payload: bytes, shared: Shared, placement: Placement, scale
     contexts = direction_contexts(needle, direction)
     codes = [reader.get(contexts), reader.get(contexts), reader.get(roll_contexts(needle, roll))]
     reader.finish()
-    rotations = Rotations(np.stack(codes).astype(np.int64), needle, (LEVELS[direction], LEVELS[roll]))
+    machine = shared.params.machine
+    rotations = Rotations(np.stack(codes).astype(np.int64), needle, (LEVELS[direction], LEVELS[roll]), machine)
     rotations.check("ROTATION")
     return rotations
 
@@ -318,14 +237,17 @@ def decode_base_colours(payload: bytes, shared: Shared, placement: Placement) ->
     """Component 0 of colours as opponent channels, int64[n,3]."""
     weights, near = placement.weights, placement.near
     reader = PlaneReader(payload, shared.tables[StreamKind.DC])
-    steps = shared.params.dc_steps[weights]
-    opponent = np.empty((len(weights), 3), np.int64)
-    luma = np.empty(len(weights), np.int32)
+    steps, machine = shared.params.dc_steps[weights], shared.params.machine
+    opponent, residuals = np.empty((len(weights), 3), np.int64), np.empty((3, len(weights)), np.int32)
     for channel in range(3):
-        contexts = chroma_contexts(weights, channel, luma) if channel else luma_contexts(weights)
-        residuals = unzigzag(reader.get(contexts))
-        luma = luma if channel else residuals
-        opponent[:, channel] = decode_dc(residuals, near.weights, near.starts, steps)
+
+        def read(level: Level, channel: int = channel) -> I32:
+            before = residuals[:channel]
+            contexts = base_colour_contexts(level.spread, steps[level.own], before, level.own.start)
+            residuals[channel, level.own] = unzigzag(reader.get(contexts))
+            return residuals[channel, level.own]
+
+        opponent[:, channel] = restore(read, near.weights, near.starts, steps, machine)
     reader.finish()
     return opponent
 

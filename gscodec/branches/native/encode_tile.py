@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstream_spec.layout import TILE_GEOMETRY, StreamKind
-from bitstream_spec.tables import MAX_DEPTH
+from bitstream_spec.tables import CELL_PARTS, MAX_DEPTH
 from gscodec.branches.native.bases import to_components
 from gscodec.branches.native.coefficients import code_channel, code_correction, in_steps, round_alone
 from gscodec.branches.native.colour_bases import ColourTransform
@@ -22,12 +22,14 @@ from gscodec.branches.native.settings import AC_ROUND_UP
 from gscodec.branches.native.syntax import (
     AC_KINDS,
     LEAF_COUNT,
+    PART,
     TABLE_COUNTS,
     Params,
     ac_range,
     aligned_points,
+    base_colour_contexts,
+    cell_intervals,
     cell_sizes,
-    chroma_contexts,
     curve_order,
     direction_contexts,
     distance_logs,
@@ -35,9 +37,9 @@ from gscodec.branches.native.syntax import (
     likeness,
     log_scale_contexts,
     low_contexts,
-    luma_contexts,
     neighbour_weight_contexts,
     opacity_contexts,
+    parts_of_cells,
     ratio_contexts,
     roll_contexts,
     stream_kinds,
@@ -51,14 +53,23 @@ from gscodec.cloud import SH_REST_COUNTS, GaussianCloud
 from gscodec.entropy.planes import PlaneWriter
 from gscodec.entropy.tokens import zigzag
 from gscodec.transform.colour import to_opponent
-from gscodec.transform.dc import code_dc
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
+from gscodec.transform.intervals import centres, interval_codes
 from gscodec.transform.neighbours import level_order, put_ranked, ranked_zeros
-from gscodec.transform.octree import cell_centres, cells_of, level_occupancy, morton_codes
+from gscodec.transform.octree import cells_of, level_occupancy, morton_codes, places_within, positions_of
 from gscodec.transform.opacity import decode_opacity, log_opacities, quantise_opacity
+from gscodec.transform.residuals import Level, Rounding, restore
 from gscodec.transform.rotation import LEVELS, needles, quantise_rotation, sorted_axes
-from gscodec.transform.scales import decode_log, decode_ratio, predict, quantise_ratio, ratios
-from gscodec.transform.steps import quantise
+from gscodec.transform.scales import (
+    NEIGHBOURS_LONGER,
+    beyond,
+    decode_log,
+    decode_ratio,
+    predict,
+    quantise_ratio,
+    ratios,
+)
+from gscodec.transform.trellis import PLAIN, quantise
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -117,25 +128,33 @@ class TileEncoder:
         codes = morton_codes(cells, depths)
         tree_order = np.lexsort((codes, -depths.astype(np.int8)))
         self.leaf_codes, self.leaf_depths = codes[tree_order], depths[tree_order]
-        order = tree_order[curve_order(cells[tree_order], self.leaf_depths)]
+        self.part_codes, within = self._within_cells(places_within(positions, cells, origin, sizes)[tree_order])
+        parts = parts_of_cells(cells[tree_order], self.part_codes)
+        along = curve_order(parts, self.leaf_depths)
+        order, parts, within = tree_order[along], parts[along], within[along]
         self.rows, self.depths, self.weights = rows[order], depths[order], classes.weights[index[order]]
-        sizes = sizes[order]
-        centres = cell_centres(cells[order], origin, sizes)
-        decoded = as_float32(centres)
-        self.offsets = (positions[order] - centres) / sizes[:, None]
+        exact, sizes = positions_of(cells[order], within, origin, sizes[order]), sizes[order] / CELL_PARTS
+        decoded = as_float32(exact)
+        self.offsets = (positions[order] - exact) / sizes[:, None]
         self.cloud = in_components(cloud.select(self.rows), colours, decoded)
         scales, self.axes = sorted_axes(self.cloud.log_scales, self.cloud.quats_wxyz)
         self.scale_logs = scales / LN2_PER_UNIT
         self.opacity_logs = log_opacities(self.cloud.opacity_logits)
         coded = (self.depths.astype(np.int64) - exponent) * OCTAVE
-        points = aligned_points(cells[order], self.depths)
+        points = aligned_points(parts, self.depths)
         near = Neighbours.find(points, np.zeros((len(index), 0), np.int64))
         distances = distance_logs(decoded, self.params)
-        self.placement = Placement(centres, sizes, decoded, points, self.weights, coded, distances, near)
+        self.placement = Placement(exact, sizes, decoded, points, self.weights, coded, distances, near)
         mask = int(np.bitwise_or.reduce(1 << np.unique(depths).astype(np.int64)))
         self.head = TILE_GEOMETRY.pack(
             {"origin": tuple(origin), "exponent": exponent, "reserved": 0, "depth_mask": mask}
         )
+
+    def _within_cells(self, wanted: F64) -> tuple[U32, F64]:
+        """Codes uint32[3,n] of places float64[n,3] in cells, and the places that these stand for, float64[n,3]."""
+        machine, intervals = self.params.machine, cell_intervals(len(wanted))
+        codes = [interval_codes(np.ascontiguousarray(own), intervals, machine) for own in wanted.T]
+        return np.stack(codes).view(np.uint32), np.stack([centres(own, intervals, machine) for own in codes], axis=1)
 
     def streams(self, together: bool) -> TileStreams:
         """All streams of the tile, quantised; ``together``: colours rounded with overlapping splats in view."""
@@ -175,6 +194,8 @@ class TileEncoder:
             writer.put(low, low_contexts(left, family))
             writer.put((occupancy >> np.uint8(4)).astype(np.uint32), high_contexts(left, family, low))
         writer.put(repeats.astype(np.uint32), LEAF_COUNT)
+        for own in self.part_codes:
+            writer.put(own, PART)
         heights = weight_heights(self.weights, self.depths)
         near, ranked = self.placement.near, ranked_zeros(len(heights))
         for level, start, stop in near.levels():
@@ -185,27 +206,30 @@ class TileEncoder:
 
     def _opacities(self, writer: PlaneWriter) -> I64:
         steps = self.params.opacity_steps[self.weights]
-        codes = quantise_opacity(self.opacity_logs, steps)
+        machine = self.params.machine
+        codes = quantise_opacity(self.opacity_logs, steps, machine)
         visibility = self.placement.places - self.placement.pixel_logs(self.params)
         writer.put(codes, opacity_contexts(self.weights, visibility))
-        return decode_opacity(codes, steps)
+        return decode_opacity(codes, steps, machine)
 
     def _scales(self, writer: PlaneWriter, opacity_logs: I64) -> tuple[I64, I64, I64]:
-        params, weights = self.params, self.weights
+        params, weights, near, machine = self.params, self.weights, self.placement.near, self.params.machine
         steps = params.scale_steps[weights]
         features = self.placement.features(opacity_logs)
-        decoded: list[I64] = []
-        for rank, name in ((1, "middle_predictor"), (0, "long_predictor")):
-            predicted = predict(params.factors(name), features)
-            residuals = quantise(self.balanced(opacity_logs, *decoded) - predicted, steps)
-            writer.put(zigzag(residuals), log_scale_contexts(weights, 1 - rank))
-            decoded.append(decode_log(residuals, predicted, steps))
-            features = np.concatenate([features, decoded[0][:, None]], axis=1)
-        middle, long = decoded
+        predicted = predict(params.factors("middle_predictor"), features)
+        residuals = quantise((self.balanced(opacity_logs) - predicted) / steps, machine)
+        writer.put(zigzag(residuals), log_scale_contexts(weights, 0))
+        middle = decode_log(residuals, predicted, steps, machine)
+        features = np.concatenate([features, middle[:, None]], axis=1)
+        predicted = predict(params.factors("long_predictor"), features)
+        rounding = Rounding(self.balanced(opacity_logs, middle) - predicted, steps, machine)
+        away = restore(rounding, near.weights, near.starts, steps, machine, NEIGHBOURS_LONGER)
+        writer.put(zigzag(rounding.residuals), log_scale_contexts(weights, 1))
+        long = beyond(predicted, away)
         ratio_steps = params.ratio_steps[weights]
-        codes = quantise_ratio(self.scale_logs[:, 2] - middle, ratio_steps)
+        codes = quantise_ratio(self.scale_logs[:, 2] - middle, ratio_steps, machine)
         writer.put(codes, ratio_contexts(weights, long, middle))
-        return long, middle, decode_ratio(codes, ratio_steps)
+        return long, middle, decode_ratio(codes, ratio_steps, machine)
 
     def balanced(self, opacity_logs: I64, middle: I64 | None = None) -> F64:
         """What the middle log scale is to be, or the longest, in view of what is decoded before it."""
@@ -217,27 +241,31 @@ class TileEncoder:
     def _rotations(self, writer: PlaneWriter, scale_logs: I64) -> Rotations:
         needle = needles(scale_logs, self.placement.pixel_logs(self.params))
         direction, roll = levels_of(self.params, self.placement, scale_logs, needle)
-        levels = LEVELS[direction], LEVELS[roll]
-        codes = quantise_rotation(self.axes, needle, *levels)
+        levels, machine = (LEVELS[direction], LEVELS[roll]), self.params.machine
+        codes = quantise_rotation(self.axes, needle, *levels, machine)
         contexts = direction_contexts(needle, direction)
         for code, own in zip(codes, (contexts, contexts, roll_contexts(needle, roll)), strict=True):
             writer.put(code, own)
-        return Rotations(np.stack(codes).astype(np.int64), needle, levels)
+        return Rotations(np.stack(codes).astype(np.int64), needle, levels, machine)
 
     def _base_colours(self, writer: PlaneWriter, overlaps: Overlaps | None) -> I64:
         steps, near = self.params.dc_steps[self.weights], self.placement.near
+        machine = self.params.machine
         colours = to_opponent(self.cloud.sh_dc)
         opponent = np.zeros(colours.shape, np.int64)
-        luma = np.empty(len(self.weights), np.int32)
-        shares = np.zeros((len(luma), 0), np.float32) if overlaps is None else overlaps.shares
+        residuals = np.empty((3, len(self.weights)), np.int32)
         for channel in range(3):
-            own = np.ascontiguousarray(colours[:, channel])
-            residuals, opponent[:, channel] = code_dc(own, near.weights, near.starts, steps, shares)
-            writer.put(
-                zigzag(residuals),
-                chroma_contexts(self.weights, channel, luma) if channel else luma_contexts(self.weights),
-            )
-            luma = luma if channel else residuals
+            rounding = Rounding(colours[:, channel], steps, machine, None if overlaps is None else overlaps.shares)
+
+            def code(level: Level, rounding: Rounding = rounding, channel: int = channel) -> I32:
+                codes = rounding(level)
+                before = residuals[:channel]
+                contexts = base_colour_contexts(level.spread, steps[level.own], before, level.own.start)
+                writer.put(zigzag(codes), contexts)
+                return codes
+
+            opponent[:, channel] = restore(code, near.weights, near.starts, steps, machine)
+            residuals[channel] = rounding.residuals
         return opponent
 
     def _overlaps(self) -> Overlaps:
@@ -314,7 +342,7 @@ class _Writing:
         tile, values = self._tile, self._values
         direction, roll = parts_of(values, tile.placement, self._after)
         levels = values.rotations.levels[0] * direction, values.rotations.levels[1] * roll
-        codes: tuple[U32, U32, U32] = quantise_rotation(tile.axes, values.rotations.needle, *levels)
+        codes: tuple[U32, U32, U32] = quantise_rotation(tile.axes, values.rotations.needle, *levels, PLAIN)
         return codes
 
     def _wanted(self, name: str, column: int) -> F64:

@@ -52,12 +52,13 @@ class Neighbours:
 class Placement:
     """Of the n splats of a tile, arrays in coding order.
 
-    centres float64[n,3] of their leaf cells, sizes float64[n] of these; positions float32[n,3], the same centres, and
-    points int64[n,3], in halves of the smallest cell; weights uint8[n] weight classes; places int64[n] position
-    classes, distances int64[n], both as logs in 1/65536 octave; near, the neighbours by position alone.
+    exact float64[n,3] positions, sizes float64[n] of the parts of cells that they lie in; positions float32[n,3], the
+    same, rounded; points int64[n,3], middles of these parts in halves of the smallest one; weights uint8[n] weight
+    classes; places int64[n] position classes, distances int64[n], both as logs in 1/65536 octave; near, the neighbours
+    by position alone.
     """
 
-    centres: F64
+    exact: F64
     sizes: F64
     positions: F32
     points: I64

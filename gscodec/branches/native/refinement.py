@@ -23,11 +23,12 @@ from gscodec.cloud import SH_REST_COUNTS
 from gscodec.entropy.tables import FrequencyTables, pack, unpack
 from gscodec.entropy.tokens import ALPHABET
 from gscodec.errors import CorruptStreamError
-from gscodec.transform.dc import LIMIT as COLOUR_LIMIT
 from gscodec.transform.neighbours import put_ranked, ranked_zeros
 from gscodec.transform.opacity import MIN_LOG
+from gscodec.transform.residuals import LIMIT as COLOUR_LIMIT
 from gscodec.transform.rotation import LEVELS
 from gscodec.transform.scales import LIMIT, MAX_RATIO, least_ratios, predict
+from gscodec.transform.trellis import PLAIN
 
 I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
@@ -255,5 +256,5 @@ def _refine_rotations(values: TileValues, placement: Placement, after: Params, c
         expected = old.codes[plane] * parts[number] + (parts[number] >> 1)
         contexts = np.asarray(first + np.minimum(parts[number], PARTS) - 1, np.uint16)
         codes[plane] = expected + corrections.plane("rotations", plane, expected, 1, contexts)
-    values.rotations = Rotations(codes, old.needle, (old.levels[0] * parts[0], old.levels[1] * parts[1]))
+    values.rotations = Rotations(codes, old.needle, (old.levels[0] * parts[0], old.levels[1] * parts[1]), PLAIN)
     values.rotations.check(KINDS[values.refined - 1].name)

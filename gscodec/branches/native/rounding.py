@@ -6,7 +6,7 @@ overlap. Rounding each value to nearest minimises the diagonal alone. Here value
 what the errors of its neighbours leave (iterated conditional modes), which also says when a value may
 become zero: not if its neighbours' errors have the same sign. Neighbours are those along the Morton curve, which need
 no search and find as many overlaps as the nearest in space do. DC, coded as steps from a prediction, is rounded in the
-order of coding, against what has been coded (``transform.dc``).
+order of coding, against what has been coded (``transform.residuals``).
 """
 
 from __future__ import annotations

@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstream_spec.layout import NATIVE_PARAMS, StreamKind
-from bitstream_spec.tables import MAX_DEPTH, ROTATION_LEVELS, WEIGHT_CLASSES, WEIGHT_ZERO
+from bitstream_spec.tables import CELL_PARTS, MAX_DEPTH, ROTATION_LEVELS, SPREAD_STEPS, WEIGHT_CLASSES, WEIGHT_ZERO
 from gscodec.errors import CorruptStreamError
 from gscodec.transform.energy import BUCKETS, NEAR_BUCKETS, PRIOR, plane_factors
 from gscodec.transform.fixed import OCTAVE
-from gscodec.transform.neighbours import level_order
+from gscodec.transform.neighbours import level_order, spread_buckets
 from gscodec.transform.octree import morton_codes
 from gscodec.transform.scales import LIMIT
 from gscodec.transform.steps import class_steps
+from gscodec.transform.trellis import DEPENDENT, PLAIN
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -31,12 +32,15 @@ U32 = npt.NDArray[np.uint32]
 AC_KINDS = (StreamKind.AC1, StreamKind.AC2, StreamKind.AC3, StreamKind.AC4)
 
 # Contexts of GEOMETRY: low half of the occupancy byte by (levels left, children of the parent), high half
-# by those more coarsely and the low half, splats in a leaf, weight class by depth.
+# by those more coarsely and the low half, splats in a leaf, parts of leaves, weight class by depth.
 OCCUPANCY_HIGH = 16 * 4
 LEAF_COUNT = OCCUPANCY_HIGH + 4 * 4 * 16
-WEIGHT = LEAF_COUNT + 1
+PART = LEAF_COUNT + 1
+WEIGHT = PART + 1
 _LEVEL_CONTEXTS = 4 * len(ROTATION_LEVELS)
-LUMA_BUCKETS = 4
+RESIDUAL_BUCKETS = (4, 3)  # sizes of residuals of channel 0, and of channel 1, that tell about those after
+SPREAD_BUCKETS = len(SPREAD_STEPS) + 2  # the last one of splats without neighbours
+BASE_COLOUR = (0, SPREAD_BUCKETS, 5 * SPREAD_BUCKETS)  # first context of each channel
 NEIGHBOUR_WEIGHT = WEIGHT + MAX_DEPTH + 1
 
 # Tables of each stream, in the order of the TABLES stream. All AC streams share the tables of AC1.
@@ -45,7 +49,7 @@ TABLE_COUNTS: dict[StreamKind, int] = {
     StreamKind.OPACITY: WEIGHT_CLASSES * 8,
     StreamKind.SCALE: WEIGHT_CLASSES * 6,
     StreamKind.ROTATION: _LEVEL_CONTEXTS,
-    StreamKind.DC: WEIGHT_CLASSES * (1 + 2 * LUMA_BUCKETS),
+    StreamKind.DC: SPREAD_BUCKETS * (1 + 4 + 4 * 3),
     StreamKind.AC1: BUCKETS * NEAR_BUCKETS * 3,
 }
 
@@ -149,6 +153,11 @@ class Params:
         """int64[24,3,2], what ``energy_context`` takes of each component."""
         return plane_factors(np.array(self.values["profile"], np.int64).reshape(-1, 3))
 
+    @property
+    def machine(self) -> I64:
+        """As ``transform.trellis`` has it."""
+        return DEPENDENT if self.values["dependent"] else PLAIN
+
     def factors(self, name: str) -> I64:
         """A predictor as int64[F]."""
         return np.array(self.values[name], np.int64)
@@ -233,28 +242,33 @@ def roll_contexts(needle: U8, roll: U8) -> U16:
     return np.asarray((2 + needle.astype(np.uint16)) * len(ROTATION_LEVELS) + roll, np.uint16)
 
 
-def luma_contexts(weights: U8) -> U16:
-    """Weight class."""
-    return weights.astype(np.uint16)
+def base_colour_contexts(spreads: I64, steps: I64, channels_before: I32, start: int) -> U16:
+    """How far neighbours' values lie apart, int64[m], in ``steps`` int64[m], and sizes of the residuals int32[c,n] of
+    the channels before. ``start``: 0 for splats without neighbours, else where the m splats begin in coding order.
+    """
+    contexts = spread_buckets(spreads, steps) if start else np.full(len(spreads), SPREAD_BUCKETS - 1)
+    before = [np.abs(own[start : start + len(spreads)].astype(np.int64)) for own in channels_before]
+    for sizes, buckets in zip(before, RESIDUAL_BUCKETS, strict=False):
+        contexts = contexts * buckets + np.minimum(sizes, buckets - 1)
+    return np.asarray(BASE_COLOUR[len(before)] + contexts, np.uint16)
 
 
-def chroma_contexts(weights: U8, channel: int, luma: I32) -> U16:
-    """Channel 1 or 2, weight class and size of the residual of channel 0, int32[n]."""
-    bucket = np.minimum(np.abs(luma.astype(np.int64)), LUMA_BUCKETS - 1)
-    row = (channel - 1) * WEIGHT_CLASSES + weights.astype(np.int64)
-    return np.asarray(WEIGHT_CLASSES + row * LUMA_BUCKETS + bucket, np.uint16)
+def parts_of_cells(cells: U32, codes: U32) -> U32:
+    """Parts of leaf cells uint32[n,3], numbered through the tile's cube, from codes uint32[3,n] within each cell."""
+    return np.ascontiguousarray(cells * np.uint32(CELL_PARTS) + codes.T)
 
 
-def aligned_points(cells: U32, depths: U8) -> I64:
-    """Middles of leaf cells as int64[n,3], in halves of the smallest cell there can be."""
+def aligned_points(parts: U32, depths: U8) -> I64:
+    """Middles of parts of leaf cells as int64[n,3], in halves of the smallest part there can be."""
     shift = (MAX_DEPTH - depths.astype(np.int64))[:, None]
-    return np.ascontiguousarray((2 * cells.astype(np.int64) + 1) << shift)
+    return np.ascontiguousarray((2 * parts.astype(np.int64) + 1) << shift)
 
 
-def curve_order(cells: U32, depths: U8) -> I64:
+def curve_order(parts: U32, depths: U8) -> I64:
     """Indices int64[n] that put splats, given in the order of GEOMETRY, into coding order."""
-    shift = (MAX_DEPTH - depths.astype(np.uint32))[:, None]
-    codes = morton_codes(np.ascontiguousarray(cells << shift), np.full(len(cells), MAX_DEPTH, np.uint8))
+    aligned = parts.astype(np.uint64) << (MAX_DEPTH - depths.astype(np.uint64))[:, None]
+    cells = np.ascontiguousarray((aligned // np.uint64(CELL_PARTS)).astype(np.uint32))
+    codes = morton_codes(cells, np.full(len(cells), MAX_DEPTH, np.uint8))
     ranks = np.argsort(codes, kind="stable")
     return np.asarray(ranks[level_order(len(cells))])
 
@@ -262,6 +276,11 @@ def curve_order(cells: U32, depths: U8) -> I64:
 def likeness(scale_logs: I64, opponent: I64) -> I64:
     """What neighbours are compared by for SH AC, int64[n,6]: log scales and DC, in units of ``neighbour_weights``."""
     return np.ascontiguousarray(np.concatenate([scale_logs >> 13, opponent >> 14], axis=1))
+
+
+def cell_intervals(count: int) -> I64:
+    """Parts of the cells of ``count`` splats, int64[count]."""
+    return np.full(count, CELL_PARTS, np.int64)
 
 
 def cell_sizes(cell_size: float, exponent: int, depths: U8) -> npt.NDArray[np.float64]:

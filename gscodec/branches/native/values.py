@@ -13,6 +13,7 @@ from gscodec.branches.native.syntax import Params
 from gscodec.cloud import GaussianCloud
 from gscodec.errors import CorruptStreamError
 from gscodec.transform.fixed import LN2_PER_UNIT
+from gscodec.transform.intervals import centres
 from gscodec.transform.opacity import opacity_logits
 from gscodec.transform.rotation import decode_rotation, rotation_levels
 from gscodec.transform.scales import short_logs
@@ -24,11 +25,21 @@ U8 = npt.NDArray[np.uint8]
 
 @dataclass(eq=False)
 class Rotations:
-    """codes int64[3,n] a, b and roll; needle uint8[n]; levels: how many there are of a and b, and of roll, int64[n]."""
+    """codes int64[3,n] a, b and roll; needle uint8[n]; levels: how many there are of a and b, and of roll, int64[n].
+
+    ``machine`` as ``transform.trellis`` has it.
+    """
 
     codes: I64
     needle: U8
     levels: tuple[I64, I64]
+    machine: I64
+
+    def centres(self) -> list[F64]:
+        """Of a, b and roll, float64[n] in -1..1."""
+        direction, roll = self.levels
+        pairs = zip(self.codes, (direction, direction, roll), strict=True)
+        return [centres(codes, levels, self.machine) for codes, levels in pairs]
 
     def check(self, stream: str) -> None:
         """Raises CorruptStreamError for a code that is not below its number of levels."""
@@ -84,12 +95,11 @@ class TileValues:
         positions = placement.positions
         if self.refined:
             thirds = placement.sizes / float(3**self.refined)
-            positions = as_float32(placement.centres + self.offsets * thirds[:, None])
+            positions = as_float32(placement.exact + self.offsets * thirds[:, None])
         cloud.positions[:] = positions
         cloud.opacity_logits[:] = opacity_logits(self.opacity)
         cloud.log_scales[:] = self.scale_logs.astype(np.float64) * LN2_PER_UNIT
-        turns = self.rotations
-        a, b, roll = turns.codes
-        decode_rotation(a, b, roll, turns.needle, *turns.levels, cloud.quats_wxyz)
+        a, b, roll = self.rotations.centres()
+        decode_rotation(a, b, roll, self.rotations.needle, cloud.quats_wxyz)
         regions = bases.regions(placement.positions)
         from_components(factors, regions, self.colours, self.others, cloud.sh_dc, cloud.sh_rest)
