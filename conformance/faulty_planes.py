@@ -119,7 +119,7 @@ def revalued(how: dict[StreamKind, Callable[[list[Plane]], object]]) -> bytes:
 
 def values() -> Iterator[Case]:
     """Values in planes that a decoder must refuse. GEOMETRY: low and high by level, then leaf counts, then
-    weights by level."""
+    parts of x, y and z, then weights by level."""
 
     def put(plane: int, value: int, place: int = 0) -> Callable[[list[Plane]], None]:
         def change(own: list[Plane]) -> None:
@@ -130,6 +130,12 @@ def values() -> Iterator[Case]:
     def first_of(context: int, value: int) -> Callable[[list[Plane]], None]:
         def change(own: list[Plane]) -> None:
             next(plane for plane in own if plane.contexts[0] == context).values[0] = value
+
+        return change
+
+    def last_of(context: int, value: int) -> Callable[[list[Plane]], None]:
+        def change(own: list[Plane]) -> None:
+            next(plane for plane in reversed(own) if plane.contexts[0] == context).values[-1] = value
 
         return change
 
@@ -160,6 +166,7 @@ def values() -> Iterator[Case]:
             "leaves do not hold",
         ),
         ("part-4", "A part of a cell that has four.", GEOMETRY, first_of(PART, 4), "no part of a cell"),
+        ("part-z-4", "The same of the last splat along z.", GEOMETRY, last_of(PART, 4), "no part of a cell"),
         ("part-2-32-1", "Part 4294967295 of a cell.", GEOMETRY, first_of(PART, large), "no part of a cell"),
         ("weight-32", "Weight class 32.", GEOMETRY, put(-1, 32), "bad weight class"),
         ("weight-256", "Weight class 256, which is 0 in a byte.", GEOMETRY, put(-1, 256), "bad weight class"),

@@ -85,9 +85,9 @@ def corrections_cases(kind: StreamKind, own: str) -> Iterator[Case]:
     ):
         yield fault(f"{own.lower()}-{name}", sentence, CORRUPT, about, build)
     for axis, by in ((0, 2), (1, -2), (2, 1000)):
-        sentence = f"{own} moves a position by {by} thirds of its cell."
+        sentence = f"{own} moves a position by {by} thirds of its part of a cell."
         build = partial(recode, kind, to("offsets", axis, by))
-        yield fault(f"{own.lower()}-position-{axis}", sentence, CORRUPT, "leaves its cell", build)
+        yield fault(f"{own.lower()}-position-{axis}", sentence, CORRUPT, "leaves its part of a cell", build)
     for plane, name in enumerate("abr"):
         for side, by in (("above", 1 << 20), ("below", -(1 << 20))):
             sentence = f"{own} takes a rotation code {name} {side} the levels there are."

@@ -13,7 +13,7 @@ from bitstream_spec.layout import StreamKind
 from bitstream_spec.tables import WEIGHT_CLASSES
 from conformance.plain_bands import decode_layer
 from gscodec.branches.native import decode as native
-from gscodec.branches.native.coefficients import code_channel, in_steps, round_alone
+from gscodec.branches.native.coefficients import MAX_CODE, code_channel, in_steps, round_alone
 from gscodec.branches.native.syntax import TABLE_COUNTS
 from gscodec.entropy.planes import PlaneWriter
 from gscodec.entropy.tables import FrequencyTables, normalise
@@ -22,7 +22,6 @@ from gscodec.transform.colour import to_opponent
 from gscodec.transform.energy import plane_factors
 from gscodec.transform.neighbours import ranked_zeros
 from gscodec.transform.steps import class_steps
-from gscodec.transform.trellis import MAX_CODE
 
 
 def coded_layer(count: int, spread: float) -> tuple[bytes, tuple[Any, ...]]:

@@ -333,6 +333,16 @@ def test_bad_parameters_are_refused(name: str, value: Any) -> None:
         Params.unpack(payload + b"\0")
 
 
+@pytest.mark.parametrize("value", [2, (1 << 32) - 1])
+def test_dependent_is_yes_or_no(value: int) -> None:
+    _, shared = shared_of(encode(random_cloud(1, 0, 0)))
+    payload = bytearray(shared.params.pack())
+    at = NATIVE_PARAMS.offsets["dependent"]
+    payload[at : at + 4] = value.to_bytes(4, "little")
+    with pytest.raises(CorruptStreamError, match="dependent"):
+        Params.unpack(bytes(payload))
+
+
 def test_distances_of_infinite_positions_are_those_of_the_format() -> None:
     _, shared = shared_of(encode(random_cloud(1, 0, 0)))
     params = Params({**shared.params.values, "zone_centre": (0.0, 0.0, 0.0), "zone_radius": 1.0})

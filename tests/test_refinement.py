@@ -21,12 +21,13 @@ from gscodec.branches.native.coefficients import code_correction, decode_correct
 from gscodec.branches.native.refinement import COMPONENT, KINDS, TABLE_COUNT
 from gscodec.branches.native.rounding import balancing
 from gscodec.branches.native.settings import AC_ROUND_UP, refinement_count
+from gscodec.branches.native.syntax import Params
 from gscodec.cloud import GaussianCloud
 from gscodec.decoder import Decoder
 from gscodec.entropy.planes import PlaneReader, PlaneWriter
 from gscodec.entropy.tables import FrequencyTables, normalise
 from gscodec.entropy.tokens import unzigzag
-from gscodec.errors import BadInputError, LimitExceededError
+from gscodec.errors import BadInputError, CorruptStreamError, LimitExceededError
 from gscodec.selection import layer_ends
 from gscodec.transform.colour import to_opponent
 from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
@@ -77,11 +78,11 @@ def test_every_layer_is_within_half_its_steps(sh_degree: int, refinements: int) 
     place = native.decode_geometry(
         streams.read(StreamKind.GEOMETRY, 0).payload, shared.params, shared.tables[StreamKind.GEOMETRY], len(source)
     )
-    weights, cells = place.weights, place.sizes[:, None]
+    weights, parts = place.weights, place.sizes[:, None]
     for number, params in enumerate((shared.params, *shared.refinements.params)):
         found = decode(data, layers=sh_degree + number)
         error = np.abs(found.positions.astype(np.float64) - source.positions)
-        assert (error <= cells / 3**number / 2 * (1 + 1e-6) + np.spacing(np.float32(8))).all()
+        assert (error <= parts / 3**number / 2 * (1 + 1e-6) + np.spacing(np.float32(8))).all()
         # Floats are made of logs by interpolation, 5e-5 octave, which counts where opacity is near 1.
         fainter = log_opacities(found.opacity_logits) - log_opacities(source.opacity_logits)
         blur = 2 * 5e-5 * OCTAVE + 2.0**-13 / LN2_PER_UNIT
@@ -102,6 +103,14 @@ def test_every_layer_is_within_half_its_steps(sh_degree: int, refinements: int) 
         error = np.abs(to_opponent(whole.sh_rest[:, band]) - to_opponent(source.sh_rest[:, band]))
         # The last steps are a third of a third of .. rounded down, so that a large value is off by some units more.
         assert (error <= params.ac_steps(degree)[weights, None, None] * max(AC_ROUND_UP, 1 - AC_ROUND_UP) + 40).all()
+
+
+def test_what_is_refined_is_not_dependent() -> None:
+    data = progressive(random_cloud(20, 0, 1), 1)
+    stream = Container.open(BytesSource(data)).read(StreamKind.REFINEMENTS, None)
+    params = Params({**shared_of(data).params.values, "dependent": 1})
+    with pytest.raises(CorruptStreamError, match="dependent"):
+        native.parse_refinements({StreamKind.REFINEMENTS: stream}, params)
 
 
 def test_the_last_layer_is_as_near_as_a_plain_file() -> None:

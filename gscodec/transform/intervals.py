@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from gscodec.transform.trellis import best_path, first_cost, states_before, survive
+from gscodec.transform.trellis import best_path, first_cost, first_halved, states_before, survive
 
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -24,10 +24,10 @@ def centres(codes: npt.NDArray[Any], levels: I64, machine: I64) -> F64:
     Code c is the middle of interval c of so many equal ones, and a quarter of an interval below it or above where
     quantisation is dependent, by the quantiser: ``machine`` as in ``transform.trellis``. Few levels are not.
     """
-    points, state, upper = np.empty(len(codes)), 0, len(machine) >> 1
+    points, state, upper, dependent = np.empty(len(codes)), 0, first_halved(machine), len(machine) > 1
     for i in range(len(codes)):
         code, quarters = np.int64(codes[i]), 0
-        if upper > 0 and levels[i] >= LEAST_DEPENDENT:
+        if dependent and levels[i] >= LEAST_DEPENDENT:
             quarters = 1 if state >= upper else -1
             state = machine[state, code & 1]
         points[i] = np.float64(4 * code + 2 - 2 * levels[i] + quarters) / np.float64(2 * levels[i])
@@ -37,13 +37,13 @@ def centres(codes: npt.NDArray[Any], levels: I64, machine: I64) -> F64:
 @nb.njit(cache=True, nogil=True)
 def interval_codes(points: F64, levels: I64, machine: I64) -> I32:
     """Inverse of ``centres``: codes int32[n] of points float64[n]."""
-    states, upper = len(machine), len(machine) >> 1
+    states, upper, dependent = len(machine), first_halved(machine), len(machine) > 1
     before, cost = states_before(machine), first_cost(states, 0)
     came, codes = np.empty((len(points), states), np.uint8), np.empty((len(points), states), np.int32)
     branch, code_of = np.empty((states, 2)), np.empty((states, 2), np.int32)
     for i in range(len(points)):
         place, last = (min(max(points[i], -1.0), 1.0) + 1.0) * 0.5 * levels[i] - 0.5, levels[i] - 1
-        if upper == 0 or last + 1 < LEAST_DEPENDENT:
+        if not dependent or levels[i] < LEAST_DEPENDENT:
             for s in range(states):
                 came[i, s], codes[i, s] = s, np.int32(min(max(np.floor(place + 0.5), 0), last))
             continue

@@ -89,7 +89,7 @@ def _by_rank(values: I64, starts: I64) -> I64:
 def neighbour_weights(points: I64, features: I64, starts: I64) -> I16:
     """Weights int16[n,8] of each splat's neighbours, at ranks r - g, r + g, r - 3g, r + 3g, … for a gap g.
 
-    points int64[n,3] in coding order, integers below 2**22; features int64[n,F] whose difference of 16 counts as
+    points int64[n,3] in coding order, integers below 2**24; features int64[n,F] whose difference of 16 counts as
     much as the distance to the nearest neighbour; starts as ``level_starts`` has it. 0 for one that is not there.
     """
     n = len(points)

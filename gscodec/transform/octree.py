@@ -2,8 +2,8 @@
 
 A splat of depth d lies in one of 8**d leaf cells of the tile's cube. Nodes stand in the order of
 decreasing depth of their tree, then Morton order (child number = x + 2y + 4z). Level by level each node whose tree
-goes deeper is replaced by its occupied children, which the set bits of one occupancy byte name. The
-order of the leaves is the order of the splats in the tile.
+goes deeper is replaced by its occupied children, which the set bits of one occupancy byte name. GEOMETRY
+has splats in the order of their leaves; all else has them in coding order (``syntax.curve_order``).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from gscodec.transform.neighbours import (
     ranked_zeros,
     spread_level,
 )
-from gscodec.transform.trellis import MOST, halves, quantise_against, state_after
+from gscodec.transform.trellis import MOST_ERROR, halves, quantise_against, state_after
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -98,7 +98,7 @@ class Rounding:
         around, before = _overlapping(self._shares, self._errors, level.number, len(values))
         codes = quantise_against((values - level.predicted) / steps, around, before, self._machine, level.state)
         errors = (restored(level, codes, steps, self._machine) - values) / steps
-        self._errors[first_rank(level.number) :: rank_step(level.number)] = np.clip(errors, -MOST, MOST)
+        self._errors[first_rank(level.number) :: rank_step(level.number)] = np.clip(errors, -MOST_ERROR, MOST_ERROR)
         self.residuals[level.own] = codes
         return codes
 

@@ -51,7 +51,7 @@ def fit_predictor(target: F64, features: F64) -> list[int]:
 
 
 def decode_log(residuals: I32, predicted: I64, steps: I64, machine: I64) -> I64:
-    """Log scales int64[n] in 1/65536 octave, within ±LIMIT: predicted + residual * step; machine: see ``trellis``."""
+    """Log scales int64[n] in 1/65536 octave, within ±LIMIT, by residuals; machine: see ``trellis``."""
     return beyond(predicted, halves(residuals, machine) * steps >> 1)
 
 

@@ -27,8 +27,8 @@ U8 = npt.NDArray[np.uint8]
 
 DEPENDENT: I64 = np.array(TRELLIS, np.int64)
 PLAIN: I64 = np.zeros((1, 2), np.int64)  # one state, that of quantiser 0: each code by itself
-MAX_CODE = float((1 << 31) - 2)
-MOST = 4.0  # steps that count of an error: what is clipped is not for others to make up for
+MAX_CODE = float((1 << 31) - 2)  # so that its neighbour of the other parity fits an int32, too
+MOST_ERROR = 4.0  # steps that count of an error: what is clipped is not for others to make up for
 _NEVER = 1e300
 
 
@@ -36,10 +36,10 @@ _NEVER = 1e300
 def halves(codes: npt.NDArray[Any], machine: I64, state: int = 0) -> I64:
     """What codes int32[n] or uint32[n] stand for, int64[n] in halves of a step, if the first one has ``state``."""
     values = np.empty(len(codes), np.int64)
-    upper = len(machine) >> 1
+    upper = first_halved(machine)
     for i in range(len(codes)):
         code = np.int64(codes[i])
-        half = np.int64(state >= upper and len(machine) > 1 and code != 0)
+        half = np.int64(state >= upper and code != 0)
         values[i] = 2 * code - half if code > 0 else 2 * code + half
         state = machine[state, code & 1]
     return values
@@ -67,7 +67,7 @@ def quantise_against(values: F64, errors: F64, shares: F32, machine: I64, state:
     the nearest first, a value is to make up for.
     """
     count, reach = shares.shape
-    states, upper = len(machine), _upper(machine)
+    states, upper = len(machine), first_halved(machine)
     before, cost = states_before(machine), first_cost(states, state)
     came, codes = np.empty((count, states), np.uint8), np.empty((count, states), np.int32)
     branch, squared, error_of = np.empty((states, 2)), np.empty((states, 2)), np.empty((states, 2))
@@ -94,7 +94,7 @@ def quantise_against(values: F64, errors: F64, shares: F32, machine: I64, state:
         if reach > 0:
             for s in range(states):
                 origin, error = came[i, s], error_of[came[i, s], codes[i, s] & 1]
-                moved[s, 0] = min(max(error, -MOST), MOST)
+                moved[s, 0] = min(max(error, -MOST_ERROR), MOST_ERROR)
                 for b in range(1, reach):
                     moved[s, b] = recent[origin, b - 1]
             recent[:] = moved
@@ -102,7 +102,7 @@ def quantise_against(values: F64, errors: F64, shares: F32, machine: I64, state:
 
 
 @nb.njit(forceinline=True)
-def _upper(machine: I64) -> Any:
+def first_halved(machine: I64) -> Any:
     """The first state of quantiser 1."""
     return len(machine) >> 1 if len(machine) > 1 else 1
 

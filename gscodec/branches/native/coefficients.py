@@ -18,7 +18,6 @@ from gscodec.entropy.tokens import DIRECT
 from gscodec.transform.colour import rgb_to_opponent
 from gscodec.transform.energy import LIMIT, LOWEST, energy_context, take_energy
 from gscodec.transform.neighbours import REACH, TOP_LEVEL, first_rank, rank_step, weighted_mean
-from gscodec.transform.trellis import MAX_CODE
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -28,6 +27,7 @@ I64 = npt.NDArray[np.int64]
 U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 
+MAX_CODE = float((1 << 31) - 1)
 _BLOCK = 256
 
 

@@ -58,7 +58,8 @@ def decode_geometry(payload: bytes, params: Params, tables: FrequencyTables, cou
     if codes.max() >= CELL_PARTS:
         found = int(codes.max())
         raise CorruptStreamError("no part of a cell", field="GEOMETRY", found=found, allowed=f"< {CELL_PARTS}")
-    within = np.stack([centres(code, cell_intervals(count), params.machine) for code in codes], axis=1)
+    intervals = cell_intervals(count)
+    within = np.stack([centres(code, intervals, params.machine) for code in codes], axis=1)
     parts = parts_of_cells(cells, codes)
     order = curve_order(parts, depths)
     cells, depths, within, parts = cells[order], depths[order], within[order], parts[order]

@@ -171,7 +171,7 @@ def _refine_offsets(values: TileValues, corrections: Corrections) -> None:
         moved = corrections.plane("offsets", axis, coarse, 1, POSITION)
         if np.any(np.abs(moved) > 1):
             stream, found = KINDS[values.refined - 1].name, int(moved[np.argmax(np.abs(moved))])
-            raise CorruptStreamError("a position leaves its cell", field=stream, found=found, allowed="-1..1")
+            raise CorruptStreamError("a position leaves its part of a cell", field=stream, found=found, allowed="-1..1")
         values.offsets[:, axis] = coarse + moved
 
 

@@ -18,6 +18,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gscodec.branches.native.coefficients import MAX_CODE
 from gscodec.transform.fixed import OCTAVE
 
 F32 = npt.NDArray[np.float32]
@@ -30,7 +31,6 @@ STRENGTH = 0.2  # splats that overlap in space do so in some views only
 LEAST = 0.02  # share below which two splats are taken for apart
 PASSES = 2
 MOST = OCTAVE / 2  # that a log scale is moved by
-MAX_CODE = float((1 << 31) - 1)
 
 
 @dataclass(frozen=True, eq=False)

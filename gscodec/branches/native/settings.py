@@ -1,7 +1,8 @@
 """Base steps for a quality: the one place that balances the attributes against each other.
 
 The steps are those at which a further bit lowers the squared error of the image by about the same amount
-in every attribute (docs/experiments.md); quality scales all of them together, by a factor of two every 15 points.
+in every attribute (docs/experiments.md); quality scales all of them together, by a factor of two every 15 points
+(but for ``_coarser``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ DEFAULT_QUALITY = 75.0
 POINTS_PER_FACTOR_OF_TWO = 15.0
 
 # At DEFAULT_QUALITY and weight class WEIGHT_ZERO.
-CELL = 0.063  # pixels
+PART = 0.063  # pixels: of a leaf cell, along each axis
 SCALE = 0.063  # natural log
 RATIO = 0.072  # of the middle axis
 OPACITY = 0.054  # natural log
@@ -27,10 +28,8 @@ ROTATION = 0.072  # radians
 COMPONENT = 0.045  # of colour: errors of all components show alike
 
 DEPENDENT_FROM = 15.0  # quality below which codes are too small for dependent quantisation
-COARSER, COARSER_UP_TO = (
-    0.2,
-    30.0,
-)  # octaves by which dependent steps are coarser; less above that, none from the default
+COARSER = 0.2  # octaves by which dependent steps are coarser up to COARSER_UP_TO; less above, none from the default
+COARSER_UP_TO = 30.0
 
 LOWEST_QUALITY = 3.0  # of what a progressive file begins with
 MOST_REFINEMENTS = 2  # each makes a file a few per cent larger
@@ -70,7 +69,7 @@ def base_steps(quality: float, zone: Zone, offsets: StepOffsets, refinements: in
     return {
         "zone_centre": tuple(float(x) for x in zone.centre),
         "zone_radius": zone.radius,
-        "cell_size": CELL_PARTS * CELL * ours * math.exp2(offsets.position),
+        "cell_size": CELL_PARTS * PART * ours * math.exp2(offsets.position),
         "pixel_log": round(math.log2(zone.focal) * OCTAVE),
         "scale_step": whole(SCALE / LN2_PER_UNIT, ours, offsets.scale),
         "ratio_step": whole(RATIO * OCTAVE, ours, offsets.scale),

@@ -71,8 +71,8 @@ class TileValues:
 
     opacity int64[n] log2; middle, long int64[n] log scales; ratio int64[n], the shortest axis over the middle one in
     1/65536; colours int64[n,3], component 0 in opponent channels, others int64[3 * K,n], the channels of a
-    component side by side, in 2**-20; offsets int64[n,3] of positions from the centres of their cells, in
-    3**-refined of a cell.
+    component side by side, in 2**-20; offsets int64[n,3] of positions from the
+    middles of the parts of cells that they lie in, in 3**-refined of a part.
     """
 
     opacity: I64
