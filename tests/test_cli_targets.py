@@ -17,6 +17,7 @@ from gscodec.cli import gsenc, targets, views
 from gscodec.config import EncodeConfig
 from gscodec.importance.prune import PruneSpec, prune
 from gscodec.rate.control import MAX_TRIALS
+from gscodec.rate.finish import MOST_TRIALS
 from gscodec.rate.fixed_quality import FixedQuality
 from gscodec.rate.reference import Reference
 from gscodec.sanitise import sanitise
@@ -85,6 +86,20 @@ def test_size(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], o
     removed = math.floor(SPLATS * target["pruned_fraction"] + 0.5)
     assert len(kept) == data["output"]["splats"] == SPLATS - removed
     assert kept.sh_degree == target["sh_degree"]
+
+
+def test_preset_max_searches_more_and_stays_on_target(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {}
+    for preset in ("default", "max"):
+        out = tmp_path / preset
+        found[preset] = run(capsys, scene, out, "--target-size", "50kB", "--views", scene, "--preset", preset)["target"]
+        assert 0.98 * 50_000 <= out.stat().st_size <= 50_000
+    assert found["max"]["trials"] == len(found["max"]["tried"]) <= MAX_TRIALS + MOST_TRIALS
+    assert found["max"]["psnr"] > found["default"]["psnr"]
+    source = gscodec.read_ply(scene / "scene.ply")
+    assert found["max"]["psnr"] == pytest.approx(seen_psnr(scene, tmp_path / "max", source), abs=1e-9)
 
 
 def test_same_file_twice(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
