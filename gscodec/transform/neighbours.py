@@ -11,6 +11,8 @@ also one that is not there.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numba as nb
@@ -38,6 +40,13 @@ def level_starts(count: int) -> I64:
     ranks = [-(-count >> TOP_LEVEL)]
     ranks += [(count + (1 << level) - 1) >> (level + 1) for level in range(TOP_LEVEL - 1, -1, -1)]
     return np.concatenate([[0], np.cumsum(ranks)]).astype(np.int64)
+
+
+def levels(starts: I64) -> Iterator[tuple[int, int, int]]:
+    """(level, start, stop) of each level that has splats, in coding order; the first has no neighbours."""
+    for number, (start, stop) in enumerate(pairwise(starts.tolist())):
+        if stop > start:
+            yield TOP_LEVEL - number, start, stop
 
 
 def level_order(count: int) -> I64:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import NamedTuple
 
 import numba as nb
@@ -11,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gscodec.transform.neighbours import (
-    TOP_LEVEL,
     first_rank,
+    levels,
     predict_level,
     put_ranked,
     rank_step,
@@ -61,9 +60,7 @@ def restore(
     ``quarters`` of the neighbours' mean predict a value.
     """
     values, ranked, state = np.empty(len(steps), np.int64), ranked_zeros(len(steps)), 0
-    for number, (start, stop) in zip(range(TOP_LEVEL, -1, -1), pairwise(starts.tolist()), strict=True):
-        if stop == start:
-            continue
+    for number, start, stop in levels(starts):
         mean = predict_level(ranked, weights, starts, number)
         level = Level(number, slice(start, stop), mean * quarters >> 2, state, mean, ranked, weights)
         codes = residuals(level)

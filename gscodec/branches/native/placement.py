@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from gscodec.branches.native.syntax import Params, weight_logs
-from gscodec.transform.neighbours import TOP_LEVEL, level_starts, neighbour_weights, predict_level
+from gscodec.transform.neighbours import level_starts, levels, neighbour_weights, predict_level
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -38,10 +37,8 @@ class Neighbours:
         return cls(starts, neighbour_weights(points, features, starts))
 
     def levels(self) -> Iterator[tuple[int, int, int]]:
-        """(level, start, stop) of each level that has splats, in coding order; the first has no neighbours."""
-        for number, (start, stop) in enumerate(pairwise(self.starts.tolist())):
-            if stop > start:
-                yield TOP_LEVEL - number, start, stop
+        """As ``transform.neighbours.levels`` has them."""
+        return levels(self.starts)
 
     def predict(self, ranked: I64, level: int) -> I64:
         """int64[m] of the m splats of a level from ``ranked`` (of ``ranked_zeros``) values of higher ones."""
