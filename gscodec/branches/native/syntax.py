@@ -40,7 +40,8 @@ WEIGHT = PART + 1
 _LEVEL_CONTEXTS = 4 * len(ROTATION_LEVELS)
 RESIDUAL_BUCKETS = (4, 3)  # sizes of residuals of channel 0, and of channel 1, that tell about those after
 SPREAD_BUCKETS = len(SPREAD_STEPS) + 2  # the last one of splats without neighbours
-BASE_COLOUR = (0, SPREAD_BUCKETS, 5 * SPREAD_BUCKETS)  # first context of each channel
+_DC_COUNTS = [SPREAD_BUCKETS * math.prod(RESIDUAL_BUCKETS[:channel]) for channel in range(3)]
+BASE_COLOUR = [sum(_DC_COUNTS[:channel]) for channel in range(3)]  # first context of each channel
 NEIGHBOUR_WEIGHT = WEIGHT + MAX_DEPTH + 1
 
 # Tables of each stream, in the order of the TABLES stream. All AC streams share the tables of AC1.
@@ -49,7 +50,7 @@ TABLE_COUNTS: dict[StreamKind, int] = {
     StreamKind.OPACITY: WEIGHT_CLASSES * 8,
     StreamKind.SCALE: WEIGHT_CLASSES * 6,
     StreamKind.ROTATION: _LEVEL_CONTEXTS,
-    StreamKind.DC: SPREAD_BUCKETS * (1 + 4 + 4 * 3),
+    StreamKind.DC: sum(_DC_COUNTS),
     StreamKind.AC1: BUCKETS * NEAR_BUCKETS * 3,
 }
 
