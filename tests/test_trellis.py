@@ -56,7 +56,7 @@ def test_halves_are_exact() -> None:
     assert halves(codes.astype(np.int32), PLAIN).tolist() == (2 * codes).tolist()
 
 
-def test_every_state_is_reached_from_two_others_and_both_quantisers_follow_each() -> None:
+def test_two_ways_lead_to_each_state_and_to_two_from_it() -> None:
     targets = np.array(TRELLIS).ravel()
     assert sorted(targets.tolist()) == sorted(list(range(8)) * 2)
     assert all(a != b for a, b in TRELLIS)
