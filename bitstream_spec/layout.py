@@ -15,7 +15,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
-VERSION = (0, 5)
+VERSION = (0, 6)
 MAGIC = b"\x89GSB\r\n\x1a\n"
 WHOLE_FILE = 0xFFFFFFFF  # value of TOC_ENTRY.tile for a stream that belongs to no tile
 FLAG_CRITICAL = 1  # bit 0 of TOC_ENTRY.flags
@@ -72,6 +72,8 @@ class StreamKind(IntEnum):
     REFINE1 = 27
     REFINE2 = 28
     REFINE3 = 29
+    PALETTE = 30
+    INDICES = 31
     SCHEMA = 32
     REFERENCES = 33
     FLOAT_POSITIONS = 34

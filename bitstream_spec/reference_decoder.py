@@ -24,20 +24,23 @@ if not __package__:  # run as a script
 from . import reference_geometry as geometry
 from . import reference_lossless as lossless
 from . import reference_native as native
+from . import reference_palette as palette
 from . import reference_refinements as refinements
 from .reference_common import FormatError, Table, no_constant, require, split, unpack_zstd
 from .reference_geometry import Params
 from .reference_lossless import Schema
+from .reference_palette import Entries
 
 MAGIC = bytes.fromhex("89 47 53 42 0D 0A 1A 0A")
-VERSION = (0, 5)
+VERSION = (0, 6)
 WHOLE_FILE = 0xFFFFFFFF
 NATIVE, LOSSLESS = 1, 2
 RAW, ZSTD, RANS = 0, 1, 2
 META, TILES, DIGESTS, PARAMS, TABLES = 1, 2, 3, 4, 5
 GEOMETRY, BASES = 16, 25  # between them OPACITY, SCALE, ROTATION, DC, AC1 .. AC4
 REFINEMENTS, REFINE1 = 26, 27  # then REFINE2, REFINE3
-KNOWN_KINDS = {*range(1, 6), *range(16, 30), *range(32, 41)}
+PALETTE, INDICES = 30, 31
+KNOWN_KINDS = {*range(1, 6), *range(16, 41)}
 SCHEMA, REFERENCES = 32, 33  # then FLOAT_POSITIONS .. FLOAT_AC, EXTRAS
 LIMIT_SPLATS, LIMIT_BYTES = 1 << 26, 1 << 35  # limits of this reader (chapter "Limits")
 PLY_TYPES = {"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint"}
@@ -245,13 +248,18 @@ def decode_native(streams: Streams, header: Header, counts: list[int]) -> Iterat
     most = geometry.REGIONS_AT_MOST * geometry.region_bytes(header.rest)
     stored = payload(streams, -1, BASES, (RAW, ZSTD), 0, most) if header.rest else b""
     bases = geometry.read_bases(stored, header.rest)
+    entries = read_palette(streams, header, params)
     stages, tables = read_refinements(streams, params)
-    # GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC1 .. AC*d*
-    sizes = [12, 4, 12, 16, 12, *(12 * (2 * degree + 1) for degree in range(1, header.sh_degree + 1))]
+    # GEOMETRY, OPACITY, SCALE, ROTATION, DC, and without a palette AC1 .. AC*d*
+    layers = range(1, header.sh_degree + 1) if entries is None else ()
+    sizes = [12, 4, 12, 16, 12, *(12 * (2 * degree + 1) for degree in layers)]
     for tile, count in enumerate(counts):
         require(count <= geometry.SPLATS_AT_MOST, f"tile {tile}: too many splats")
         parts = tile_streams(streams, tile, GEOMETRY, [count * size for size in sizes])
         decoded = native.decode_tile(parts, count, params, groups)
+        if entries is not None:
+            size = palette.entry_bytes(header.sh_degree) * count
+            palette.decode_indices(payload(streams, tile, INDICES, (RANS,), size, size), entries, decoded)
         for data in tile_streams(streams, tile, REFINE1, [count * sum(sizes)] * (len(stages) - 1)):
             refinements.refine(data, tables, stages, decoded)
         yield native.tile_arrays(decoded, params.dependent, bases)
@@ -263,6 +271,17 @@ def read_refinements(streams: Streams, params: Params) -> tuple[list[Params], li
         return [params], []
     data = payload(streams, -1, REFINEMENTS, (RAW, ZSTD), 0, refinements.REFINEMENTS_AT_MOST)
     return refinements.read_refinements(data, params)
+
+
+def read_palette(streams: Streams, header: Header, params: Params) -> Entries | None:
+    """PALETTE, which a file may have if its SH degree is above 0."""
+    if header.sh_degree == 0 or (-1, PALETTE) not in streams:
+        return None
+    require((-1, REFINEMENTS) not in streams, "a file has both PALETTE and REFINEMENTS")
+    size = palette.entry_bytes(header.sh_degree)
+    data = payload(streams, -1, PALETTE, (RANS,), size, size * palette.ENTRIES_AT_MOST)
+    raw_length = streams[-1, PALETTE].raw_length
+    return palette.decode_palette(data, raw_length, header.splat_count, header.sh_degree, params)
 
 
 def decode_lossless(streams: Streams, header: Header, counts: list[int], schema: Schema) -> Iterator[list[bytes]]:

@@ -78,8 +78,7 @@ def read_params(data: bytes) -> Params:
     require(dependent <= 1, "PARAMS: dependent is not 0 or 1")
     scale, ratio, opacity, dc, *ac = steps
     own = (pixel_log, scale, ratio, opacity, dc, tuple(ac), offsets[0], offsets[1], dependent)
-    own_prior = np.array(prior, np.int64)
-    return Params(reals[:3], reals[3], reals[4], *own, own_prior, profile, predictors[:5], predictors[5:])
+    return Params(reals[:3], reals[3], reals[4], *own, np.array(prior), profile, predictors[:5], predictors[5:])
 
 
 def read_groups(data: bytes) -> list[list[Table]]:
@@ -232,9 +231,8 @@ class Leaves:
 def grow_trees(planes: Planes, depth_mask: int, count: int) -> Leaves:
     """The octrees."""
     depths = [d for d in range(21, -1, -1) if depth_mask >> d & 1]
-    roots = len(depths)
-    require(roots <= count, "GEOMETRY: more trees than splats")
-    nodes = Leaves(np.array(depths), np.zeros((3, roots), np.int64), np.zeros(roots, np.int64))
+    require(len(depths) <= count, "GEOMETRY: more trees than splats")
+    nodes = Leaves(np.array(depths), np.zeros((3, len(depths)), np.int64), np.zeros(len(depths), np.int64))
     for level in range(depths[0]):
         grows = nodes.depth > level
         left, family = nodes.depth[grows] - level, np.minimum(nodes.family[grows], 3)
@@ -306,27 +304,29 @@ class Level:
         return np.asarray((weights * values[self.neighbours]).sum(axis=0) >> 12)
 
 
+def ranks_and_levels(count: int) -> tuple[Ints, list[Level]]:
+    """The ranks of so many splats in the coding order, and the levels from 7 to 0."""
+    rank = np.arange(count)
+    level_of_rank = np.minimum.reduce([np.where(rank % 2**k, k - 1, 7) for k in range(1, 8)])
+    ranks = np.argsort(-level_of_rank, kind="stable")
+    place_of_rank, levels = np.argsort(ranks), []
+    for number in np.unique(level_of_rank)[::-1].tolist():  # those that have splats
+        own = rank[level_of_rank == number]
+        offsets = np.array([-1, 1, -3, 3, -5, 5, -7, 7] if number < 7 else [], np.int64) << number
+        others = own + offsets[:, np.newaxis]
+        exist = (others >= 0) & (others < count)
+        here = slice(int(place_of_rank[own[0]]), int(place_of_rank[own[-1]]) + 1)
+        levels.append(Level(here, place_of_rank[np.where(exist, others, 0)], exist))
+    return ranks, levels
+
+
 def coding_order(splats: Splats) -> tuple[Splats, list[Level]]:
     """The splats in the coding order, from those in the order of the three planes, and the levels from 7 to 0."""
     x, y, z = splats.part << (21 - splats.depth) >> 2
     code = np.zeros_like(x)
     for bit in range(20, -1, -1):
         code = code << 3 | (x >> bit & 1) + 2 * (y >> bit & 1) + 4 * (z >> bit & 1)
-    count = len(code)
-    rank = np.arange(count)
-    level_of_rank = np.minimum.reduce([np.where(rank % 2**k, k - 1, 7) for k in range(1, 8)])
-    ranks = np.argsort(-level_of_rank, kind="stable")  # in the coding order
-    place_of_rank = np.argsort(ranks)
-    levels, start = [], 0
-    for number in range(7, -1, -1):
-        own = rank[level_of_rank == number]
-        offsets = np.array([-1, 1, -3, 3, -5, 5, -7, 7] if number < 7 else [], np.int64) << number
-        others = own + offsets[:, np.newaxis]
-        exist = (others >= 0) & (others < count)
-        if len(own):
-            here = slice(start, start + len(own))
-            levels.append(Level(here, place_of_rank[np.where(exist, others, 0)], exist))
-        start += len(own)
+    ranks, levels = ranks_and_levels(len(code))
     return splats.pick(np.argsort(code, kind="stable")[ranks]), levels
 
 

@@ -212,9 +212,9 @@ def factors(profile: Sequence[int], components: int) -> list[tuple[int, int]]:
 class Energies:
     """E[0..3] of all splats."""
 
-    def __init__(self, params: Params, tile: Tile) -> None:
-        """As they are before component 1."""
-        self.values = [4 * params.energy_prior[tile.weight] for _ in range(4)]
+    def __init__(self, params: Params, weight: Ints) -> None:
+        """As they are before component 1, from the weight classes."""
+        self.values = [4 * params.energy_prior[weight] for _ in range(4)]
 
     def bucket(self, splats: slice, channel: int, pair: tuple[int, int]) -> Ints:
         """`bucket`; pair: f and g."""
@@ -240,25 +240,40 @@ def negate(value: Ints, where: npt.NDArray[np.bool_]) -> Ints:
 
 def decode_ac(datas: Sequence[bytes], tables: list[Table], params: Params, tile: Tile) -> None:
     """AC1 .. AC4: components 1 .. K."""
-    steps, energies = steps_of(params, tile.weight), Energies(params, tile)
-    pairs = iter(factors(params.profile, (len(datas) + 1) ** 2 - 1))
-    components = list(tile.components)
-    for degree, data in enumerate(datas, 1):
-        planes = Planes(data, tables)
-        for _ in range(2 * degree + 1):
-            opponents = np.zeros((3, len(tile.weight)), np.int64)
-            for channel, o in enumerate(opponents):
-                read_ac(planes, channel, steps.ac[degree - 1], tile, o, energies, next(pairs))
-            components.append(opponents)
+    streams = [Planes(data, tables) for data in datas]
+    components = read_components(streams, params, tile.weight, list(zip(tile.levels, tile.alike, strict=True)))
+    for planes in streams:
         planes.finish()
-    tile.components = np.array(components)
+    tile.components = np.array([*tile.components, *components])
+
+
+def read_components(
+    streams: Sequence[Planes], params: Params, weight: Ints, levels: Sequence[tuple[Level, Ints]]
+) -> list[Ints]:
+    """Components 1 .. K, [3, n] each, from the planes of each degree, weight classes, and levels with their weights."""
+    steps, energies = steps_of(params, weight), Energies(params, weight)
+    pairs = iter(factors(params.profile, (len(streams) + 1) ** 2 - 1))
+    components = []
+    for planes, ac_steps, degree in zip(streams, steps.ac, range(1, 5), strict=False):
+        for _ in range(2 * degree + 1):
+            opponents = np.zeros((3, len(weight)), np.int64)
+            for channel, o in enumerate(opponents):
+                read_ac(planes, channel, ac_steps, levels, o, energies, next(pairs))
+            components.append(opponents)
+    return components
 
 
 def read_ac(
-    planes: Planes, channel: int, steps: Ints, tile: Tile, o: Ints, energies: Energies, pair: tuple[int, int]
+    planes: Planes,
+    channel: int,
+    steps: Ints,
+    levels: Sequence[tuple[Level, Ints]],
+    o: Ints,
+    energies: Energies,
+    pair: tuple[int, int],
 ) -> None:
     """The planes of a component and channel of AC: sets its values o; pair: f and g."""
-    for level, weights in zip(tile.levels, tile.alike, strict=True):
+    for level, weights in levels:
         here = level.splats
         step, predicted = steps[here], level.predict(weights, o)
         value = read_signed(planes, ac_context(energies.bucket(here, channel, pair), step, predicted, channel))
@@ -306,7 +321,7 @@ def colours(s: Ints) -> npt.NDArray[np.float32]:
 
 
 def decode_tile(streams: Sequence[bytes], count: int, params: Params, groups: Sequence[list[Table]]) -> Tile:
-    """The tile's values from GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC1 .. AC*d*."""
+    """The tile's values from GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC1 .. AC*d*; without AC only component 0."""
     tile = decode_geometry(streams[0], groups[0], params, count)
     decode_opacity(streams[1], groups[1], params, tile)
     decode_scale(streams[2], groups[2], params, tile)

@@ -130,7 +130,7 @@ def refine_dc(planes: Planes, tile: Tile, now: Steps) -> None:
 
 def refine_ac(planes: Planes, tile: Tile, params: Params, before: Steps, now: Steps) -> None:
     """Components 1 .. K; W and E begin anew."""
-    energies = Energies(params, tile)
+    energies = Energies(params, tile.weight)
     pairs = iter(factors(params.profile, len(tile.components) - 1))
     ends = [(degree + 1) ** 2 for degree in range(1, 5)]  # of the components of AC1 .. AC4
     for number, component in enumerate(tile.components[1:], 1):

@@ -28,7 +28,7 @@ from bitstream_spec.layout import (
     Layout,
     StreamKind,
 )
-from conformance.plain_bands import decode_layer
+from conformance.plain_bands import decode_layer, read_indices
 from gscodec.bitstream.container import Container, write_container
 from gscodec.bitstream.entries import Header, Stream
 from gscodec.bitstream.source import BytesSource
@@ -189,6 +189,7 @@ def record(data: bytes) -> dict[Key, list[Plane]]:
         mock.patch.object(native, "PlaneReader", Recorder),
         mock.patch.object(native_geometry, "PlaneReader", Recorder),
         mock.patch.object(native, "decode_layer", decode_layer),
+        mock.patch.object(native, "read_indices", read_indices),
         mock.patch.object(lossless, "PlaneReader", Recorder),
     ):
         decode(data, threads=1)

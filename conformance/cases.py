@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from conformance.sample_clouds import (
     wide,
     with_extras,
     with_meta,
+    with_shared_sh,
 )
 from gscodec import EncodeConfig, encode
 from gscodec.branches.lossless import encode as lossless_encode
@@ -61,8 +63,10 @@ def native(
     tile_splats: int = 65536,
     splats_per_region: int = 4096,
     refinements: int = 0,
+    palette: bool = False,
 ) -> bytes:
     """Encoded by the native branch with at most ``tile_splats`` splats a tile; progressive with any ``refinements``.
+    ``palette``: SH that splats share in a palette, whatever it costs, else not.
 
     One region for each ``splats_per_region`` splats, but none below a quarter of as many: with the usual number
     files as small as these have none. All rows of matrices are there, as in files with more splats.
@@ -72,9 +76,11 @@ def native(
         patched(tiling, TILE_SPLATS=tile_splats),
         patched(colour_bases, SPLATS_PER_REGION=splats_per_region, FEWEST_SPLATS=splats_per_region // 4),
         patched(native_encode, without_rare=lambda colours, *_: colours),
+        patched(native_encode, cost=lambda *_: math.inf),  # of components
     ):
         warnings.simplefilter("error")  # a splat left out would make another case than the one described
-        config = EncodeConfig(quality=quality, progressive=refinements > 0, refinements=refinements or None)
+        progressive = refinements > 0
+        config = EncodeConfig(quality, progressive=progressive, refinements=refinements or None, palette=palette)
         return encode(cloud, config)
 
 
@@ -146,6 +152,18 @@ def main_cases() -> list[Case]:
         )
     add("native-progressive-tiles", "Progressive, three tiles, two refinements.",
         lambda: native(scene(60, 1, 156), tile_splats=20, refinements=2))  # fmt: skip
+    for degree, count, entries in ((1, 300, 40), (2, 200, 33), (3, 150, 64), (4, 80, 5)):
+        add(
+            f"native-palette-degree{degree}",
+            f"{count} splats of SH degree {degree} that share {entries} entries of a palette.",
+            lambda n=count, d=degree, m=entries: native(with_shared_sh(scene(n, d, 170 + d), m, d), palette=True),
+        )
+    add("native-palette-tiles", "A palette of 40 entries for five tiles.",
+        lambda: native(with_shared_sh(scene(200, 1, 175), 40, 5), tile_splats=40, palette=True))  # fmt: skip
+    add("native-palette-one", "A palette of one entry: INDICES has no bits.",
+        lambda: native(with_shared_sh(scene(40, 2, 176), 1, 6), palette=True))  # fmt: skip
+    add("native-palette-extremes", "Large SH values in a palette of 12 entries.",
+        lambda: native(with_shared_sh(extremes(120, 177), 12, 7), palette=True))  # fmt: skip
     add("native-progressive-extremes", "Progressive: needles, discs, opacities at both limits, large SH values.",
         lambda: native(extremes(90, 157), 90, refinements=2))  # fmt: skip
     add("native-progressive-wide", "Progressive: tiny splats far outside, a chain of tiles.",

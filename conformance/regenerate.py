@@ -25,12 +25,14 @@ from conformance.faulty_container import container_cases  # noqa: E402
 from conformance.faulty_lengths import length_cases  # noqa: E402
 from conformance.faulty_lossless import lossless_cases  # noqa: E402
 from conformance.faulty_native import native_cases  # noqa: E402
+from conformance.faulty_palette import palette_cases  # noqa: E402
 from conformance.faulty_planes import plane_cases  # noqa: E402
 from conformance.faulty_refinements import refinement_cases  # noqa: E402
 from conformance.faulty_schema import schema_cases  # noqa: E402
 from conformance.run import digests  # noqa: E402
 from conformance.uncommon_bases import uncommon_bases_cases  # noqa: E402
 from conformance.uncommon_cases import uncommon_cases  # noqa: E402
+from conformance.uncommon_palettes import uncommon_palette_cases  # noqa: E402
 from gscodec import GsbError, decode  # noqa: E402
 from gscodec.bitstream.atomic import atomic_write  # noqa: E402
 from gscodec.cloud import ATTRIBUTES  # noqa: E402
@@ -63,11 +65,13 @@ def all_cases() -> Iterator[Case]:
     yield from main_cases()
     yield from uncommon_cases()
     yield from uncommon_bases_cases()
+    yield from uncommon_palette_cases()
     yield from container_cases()
     yield from length_cases()
     yield from native_cases()
     yield from bases_cases()
     yield from refinement_cases()
+    yield from palette_cases()
     yield from plane_cases()
     yield from lossless_cases()
     yield from schema_cases()

@@ -39,6 +39,15 @@ def repeated(cloud: GaussianCloud, times: int) -> GaussianCloud:
     return cloud.select(np.tile(np.arange(len(cloud)), times))
 
 
+def with_shared_sh(cloud: GaussianCloud, entries: int, seed: int) -> GaussianCloud:
+    """The cloud with SH of so many of its splats only, neighbours often with the same; each of them occurs."""
+    rng, count = np.random.default_rng(seed), len(cloud)
+    along = np.argsort(cloud.positions[:, 2]).argsort() * entries // count  # runs along z ...
+    pick = np.where(rng.random(count) < 0.5, along, rng.integers(0, entries, count))  # ... and others
+    pick[rng.permutation(count)[:entries]] = np.arange(entries)
+    return replace(cloud, sh_rest=np.ascontiguousarray(cloud.sh_rest[pick]))
+
+
 def wide(count: int, seed: int) -> GaussianCloud:
     """Distances from 1e-3 to 1e6 and sizes to match, with a few tiny splats far outside."""
     rng = np.random.default_rng(seed)

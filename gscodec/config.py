@@ -79,6 +79,9 @@ class EncodeConfig:
     ``progressive``: the file begins with the whole scene in coarse steps and refines it, a few per cent larger in all;
     native branch only. ``refinements``: how often, 1..3; None: as often as leaves something to see before.
 
+    ``palette``: SH beyond DC that splats share are coded once where that is shorter, native branch only, not with
+    ``progressive``; False: never.
+
     ``strict``: a splat that cannot be coded is an error instead of being left out. ``threads`` None means all
     cores. Raises BadInputError for a value out of range.
     """
@@ -88,6 +91,7 @@ class EncodeConfig:
     lossless: bool = False
     progressive: bool = False
     refinements: int | None = None
+    palette: bool = True
     strict: bool = False
     threads: int | None = None
     offsets: StepOffsets = StepOffsets()

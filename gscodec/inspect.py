@@ -49,6 +49,8 @@ _CONTENTS = {
     "REFINE3": "refinement 3",
     "REFINEMENTS": "refinements",
     "BASES": "bases of colour",
+    "PALETTE": "palette of colours",
+    "INDICES": "palette indices",
     "FLOAT_AC": "SH beyond DC",
     "EXTRAS": "other properties",
     "REFERENCES": "row references",

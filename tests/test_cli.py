@@ -240,7 +240,7 @@ def test_info_adds_up(gsb: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(tile["splats"] for tile in info["tiles"]) == info["splats"] == 500
     assert info["bits_per_splat"] == 8 * gsb.stat().st_size / 500
     assert info["params"]["dc_step"] >= 1
-    assert (info["branch"], info["sh_degree"], info["format_version"]) == ("native", 2, "0.5")
+    assert (info["branch"], info["sh_degree"], info["format_version"]) == ("native", 2, "0.6")
     assert all(stream["contents"] != stream["kind"] for stream in info["streams"])
 
 

@@ -12,10 +12,11 @@ from damage import flips, truncations  # which also puts the folder of ``conform
 from bitstream_spec.layout import StreamKind
 from bitstream_spec.tables import WEIGHT_CLASSES
 from conformance.plain_bands import decode_layer
-from gscodec.branches.native import decode as native
+from gscodec.branches.native import components
 from gscodec.branches.native.coefficients import MAX_CODE, code_channel, in_steps, round_alone
+from gscodec.branches.native.placement import Neighbours
 from gscodec.branches.native.syntax import TABLE_COUNTS
-from gscodec.entropy.planes import PlaneWriter
+from gscodec.entropy.planes import PlaneReader, PlaneWriter
 from gscodec.entropy.tables import FrequencyTables, normalise
 from gscodec.errors import CorruptStreamError
 from gscodec.transform.colour import to_opponent
@@ -25,10 +26,10 @@ from gscodec.transform.steps import class_steps
 
 
 def coded_layer(count: int, spread: float) -> tuple[bytes, tuple[Any, ...]]:
-    """Payload of the first layer of ``count`` splats, and what else decodes it: shared, weights, neighbours, energy."""
+    """Payload of the first layer of ``count`` splats, and what else decodes it: tables, parameters, and so on."""
     rng = np.random.default_rng(count)
     points, features = rng.integers(0, 500, (count, 3)), rng.integers(0, 40, (count, 2))
-    weights, alike = rng.integers(0, WEIGHT_CLASSES, count).astype(np.uint8), native.Neighbours.find(points, features)
+    weights, alike = rng.integers(0, WEIGHT_CLASSES, count).astype(np.uint8), Neighbours.find(points, features)
     codes = np.clip(np.rint(rng.laplace(0, spread, (9, count))), -(2**31) + 1, 2**31 - 1).astype(np.int32)
     energy = rng.integers(0, 3000, (count, 4)).astype(np.int32)
     table, factors = class_steps(40_000, 1 << 26), plane_factors(rng.integers(0, 1 << 16, (3, 3)))
@@ -39,26 +40,27 @@ def coded_layer(count: int, spread: float) -> tuple[bytes, tuple[Any, ...]]:
         writer.put(*code_channel(own, *near, table[weights], mine, expected, number % 3, ranked))
     tables = FrequencyTables(normalise(writer.counts))
     params = SimpleNamespace(ac_steps=lambda _: table, plane_factors=factors)
-    shared = SimpleNamespace(tables={StreamKind.AC1: tables}, params=params)
-    return writer.finish(tables), (shared, weights, alike, energy)
+    return writer.finish(tables), (tables, params, weights, alike, energy)
 
 
 def decoded(decoder: Any, payload: bytes, needed: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray] | None:
-    """(components, energy) of the layer, None where the decoder says that the payload is corrupt."""
-    shared, weights, alike, energy = needed
-    components, energy = np.full((9, len(weights)), -1 << 62), energy.copy()
+    """(values, energy) of the layer, None where the decoder says that the payload is corrupt."""
+    tables, params, weights, alike, energy = needed
+    values, energy = np.full((9, len(weights)), -1 << 62), energy.copy()
     try:
-        decoder(payload, shared, weights, alike, 1, energy, components)
+        reader = PlaneReader(payload, tables)
+        decoder(reader, params, weights, alike, 1, energy, values)
+        reader.finish()
     except CorruptStreamError:
         return None
-    return components, energy
+    return values, energy
 
 
 @pytest.mark.parametrize("spread", [0.3, 20.0, 1e9])
 @pytest.mark.parametrize("count", [1, 2, 127, 130, 3000])
 def test_layers_equal_planes_decoded_one_by_one(count: int, spread: float) -> None:
     payload, needed = coded_layer(count, spread)
-    fast, slow = decoded(native.decode_layer, payload, needed), decoded(decode_layer, payload, needed)
+    fast, slow = decoded(components.decode_layer, payload, needed), decoded(decode_layer, payload, needed)
     assert fast is not None
     assert slow is not None
     assert np.abs(fast[0]).max() <= 1 << 40
@@ -70,7 +72,7 @@ def test_damaged_layers_are_judged_alike() -> None:
     payload, needed = coded_layer(40, 30.0)
     noticed = 0
     for damaged in [*truncations(payload), *flips(payload, step=5)]:
-        fast, slow = decoded(native.decode_layer, damaged, needed), decoded(decode_layer, damaged, needed)
+        fast, slow = decoded(components.decode_layer, damaged, needed), decoded(decode_layer, damaged, needed)
         assert (fast is None) == (slow is None)
         noticed += fast is None
         if fast is not None and slow is not None:

@@ -150,11 +150,11 @@ def test_text_mode_transfer_is_named(magic: bytes) -> None:
         read_all(magic + FILE[8:])
 
 
-@pytest.mark.parametrize("version", [(0, 0), (0, 4), (0, 6), (1, 5), (65535, 65535)])
+@pytest.mark.parametrize("version", [(0, 0), (0, 5), (0, 7), (1, 6), (65535, 65535)])
 @pytest.mark.parametrize("rest", [b"", b"\xff", b"\xff" * 100])
 def test_version_comes_before_everything_else(version: tuple[int, int], rest: bytes) -> None:
     found = "{}.{}".format(*version)
-    with pytest.raises(UnsupportedVersionError, match=f"found {found}, allowed 0.5"):
+    with pytest.raises(UnsupportedVersionError, match=f"found {found}, allowed 0.6"):
         read_all(MAGIC + struct.pack("<HH", *version) + rest)
 
 

@@ -45,8 +45,8 @@ def test_sizes_never_change() -> None:
 
 
 def test_prefix_bytes() -> None:
-    values = {"magic": MAGIC, "version_major": 0, "version_minor": 5, "header_bytes": 52, "file_bytes": 258}
-    expected = bytes.fromhex("89475342 0d0a1a0a 0000 0500 34000000 0201000000000000")
+    values = {"magic": MAGIC, "version_major": 0, "version_minor": 6, "header_bytes": 52, "file_bytes": 258}
+    expected = bytes.fromhex("89475342 0d0a1a0a 0000 0600 34000000 0201000000000000")
     assert PREFIX.pack(values) == expected
     assert PREFIX.unpack(expected) == values
 

@@ -8,7 +8,7 @@ from gscodec.config import EncodeConfig, no_progress
 from gscodec.rate.fixed_quality import FixedQuality
 
 
-def as_gsenc(cloud: GaussianCloud, *, progressive: bool = False) -> FixedQuality:
+def as_gsenc(cloud: GaussianCloud, config: EncodeConfig | None = None) -> FixedQuality:
     """At any quality, preset "default": seen from virtual views, below quality 75 without what does not show."""
     visibility, _ = visibility_for(cloud, None, no_progress)
-    return FixedQuality(cloud, EncodeConfig(progressive=progressive), visibility)
+    return FixedQuality(cloud, config or EncodeConfig(), visibility)

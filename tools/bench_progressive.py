@@ -46,7 +46,7 @@ def bench_scene(folder: Path) -> dict[str, Any]:
         if quality == EncodeConfig.quality:
             normal, normal_psnr = data, points[-1][1]
     curve = Curve.of("normal", points)
-    progressive = b"".join(as_gsenc(source, progressive=True).encode(EncodeConfig.quality)[0])
+    progressive = b"".join(as_gsenc(source, EncodeConfig(progressive=True)).encode(EncodeConfig.quality)[0])
     psnr = reference.quality(decode(progressive)).psnr
     equal = rate_at_quality(curve, psnr)
     return {

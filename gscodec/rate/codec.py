@@ -124,10 +124,13 @@ class CloudCodec:
     def _degree_bytes(
         self, report: EncodeReport, cloud: GaussianCloud, config: EncodeConfig, seen: Visibility | None
     ) -> tuple[int, ...]:
-        """Of each SH degree from 1 on. Refinements are of all at once: a plain file tells their parts, once."""
+        """Of each SH degree from 1 on, a palette counting for the first. Refinements are of all at once: a plain file
+        tells their parts, once.
+        """
         kinds = [f"AC{degree}" for degree in range(1, cloud.sh_degree + 1)]
         if not config.progressive:
-            return tuple(report.stream_bytes.get(kind, 0) for kind in kinds)
+            shared = sum(report.stream_bytes.get(kind, 0) for kind in ("PALETTE", "INDICES"))
+            return tuple(report.stream_bytes.get(kind, shared if kind == "AC1" else 0) for kind in kinds)
         if len(self._shares) < len(kinds):
             plain = encode_chunks(cloud, replace(config, progressive=False), self._progress, seen)[1]
             self._shares = tuple(plain.stream_bytes.get(kind, 0) / plain.bytes for kind in kinds)

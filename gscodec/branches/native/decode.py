@@ -12,9 +12,11 @@ import numpy.typing as npt
 from bitstream_spec.layout import Coder, StreamKind
 from gscodec.bitstream.entries import Header, Stream
 from gscodec.branches.native.bases import MAX_REGIONS, Bases, region_bytes
-from gscodec.branches.native.coefficients import decode_channel, decode_correction
+from gscodec.branches.native.coefficients import decode_correction
+from gscodec.branches.native.components import decode_layer
 from gscodec.branches.native.decode_geometry import decode_geometry
 from gscodec.branches.native.meta import unpack_meta
+from gscodec.branches.native.palette import Palette, parse_palette, read_indices
 from gscodec.branches.native.placement import Neighbours, Placement
 from gscodec.branches.native.refinement import (
     KINDS,
@@ -28,7 +30,6 @@ from gscodec.branches.native.syntax import (
     AC_KINDS,
     TABLE_COUNTS,
     Params,
-    ac_range,
     base_colour_contexts,
     direction_contexts,
     likeness,
@@ -47,7 +48,6 @@ from gscodec.entropy.planes import PlaneReader
 from gscodec.entropy.tables import FrequencyTables, unpack
 from gscodec.entropy.tokens import ALPHABET, unzigzag
 from gscodec.errors import CorruptStreamError
-from gscodec.transform.neighbours import ranked_zeros
 from gscodec.transform.opacity import decode_opacity
 from gscodec.transform.residuals import Level, restore
 from gscodec.transform.rotation import LEVELS, needles
@@ -67,7 +67,8 @@ NO_LAYER = len(AC_KINDS) + len(KINDS) + 1  # of streams that no decode of the fi
 
 @dataclass(frozen=True)
 class Shared:
-    """What all tiles of a file need: parameters, tables by stream kind, bases of colour, refinements if any, meta.
+    """What all tiles of a file need: parameters, tables by stream kind, bases of colour, meta; refinements or a palette
+    of a file that has them.
 
     ``sh_degree``: of the clouds that are made; ``layers``: of components to decode, numbered as SH degrees;
     ``refined``: how many refinements to decode.
@@ -81,6 +82,12 @@ class Shared:
     meta: CloudMeta
     refinements: Refinements | None = None
     refined: int = 0
+    palette: Palette | None = None
+
+    @property
+    def coded_degree(self) -> int:
+        """SH degree of the file."""
+        return SH_REST_COUNTS.index(self.bases.matrices.shape[1])
 
     @cached_property
     def factors(self) -> npt.NDArray[np.float64]:
@@ -102,14 +109,15 @@ def parse_shared(streams: Mapping[StreamKind, Stream], header: Header) -> Shared
     meta = unpack_meta(streams.get(StreamKind.META), header)
     bases, refinements = _bases(streams, degree), parse_refinements(streams, params)
     refined = len(refinements.params) if refinements else 0
-    return Shared(params, tables, bases, degree, degree, meta, refinements, refined)
+    palette = parse_palette(streams, params, header)
+    return Shared(params, tables, bases, degree, degree, meta, refinements, refined, palette)
 
 
 def layers_of(sh_degree: int) -> dict[int, int]:
     """Layer, from 1, of each kind of stream that a decode can do without if it does without all higher layers."""
     colours = {int(kind): layer for layer, kind in enumerate(AC_KINDS, start=1) if layer <= sh_degree}
     refinements = {int(kind): layer for layer, kind in enumerate(KINDS, start=sh_degree + 1)}
-    return dict.fromkeys(map(int, AC_KINDS), NO_LAYER) | colours | refinements
+    return dict.fromkeys(map(int, AC_KINDS), NO_LAYER) | colours | refinements | {int(StreamKind.INDICES): 1}
 
 
 def highest_layer(shared: Shared) -> int:
@@ -159,7 +167,8 @@ def decode_tile(
         raise CorruptStreamError(
             "wrong size of tile", field="splat_count", found=count, allowed=f"1..{MAX_TILE_SPLATS}"
         )
-    sizes = {kind: unpacked_bytes(kind, count) for kind in stream_kinds(shared.layers)}
+    kinds, degree = stream_kinds(shared.layers, shared.palette is not None), shared.coded_degree
+    sizes = {kind: unpacked_bytes(kind, count, degree) for kind in kinds}
     sizes |= dict.fromkeys(KINDS[: shared.refined], refined_bytes(shared.layers, count))
     payloads = {}
     for kind, size in sizes.items():
@@ -174,12 +183,11 @@ def decode_tile(
     scale_logs = sorted_logs(long, middle, ratio)
     rotations = decode_rotations(payloads[StreamKind.ROTATION], shared, placement, scale_logs)
     colours = decode_base_colours(payloads[StreamKind.DC], shared, placement)
-    others = np.empty((3 * SH_REST_COUNTS[shared.layers], count), np.int64)
     if shared.layers or shared.refined:
         alike = Neighbours.find(placement.points, likeness(scale_logs, colours))
-    energy = shared.params.first_energy(placement.weights)
-    for layer, kind in enumerate(AC_KINDS[: shared.layers], start=1):
-        decode_layer(payloads[kind], shared, placement.weights, alike, layer, energy, others)
+        others = decode_components(payloads, shared, placement.weights, alike)
+    else:
+        others = np.empty((0, count), np.int64)
     values = TileValues(opacity, middle, long, ratio, rotations, colours, others, np.zeros((count, 3), np.int64))
     if shared.refinements is not None:
         before = shared.params
@@ -252,24 +260,20 @@ def decode_base_colours(payload: bytes, shared: Shared, placement: Placement) ->
     return opponent
 
 
-def decode_layer(
-    payload: bytes,
-    shared: Shared,
-    weights: U8,
-    alike: Neighbours,
-    layer: int,
-    energy: npt.NDArray[np.int32],
-    components: I64,
-) -> None:
-    """Components of one layer into rows of int64[3 * K, n], channels side by side; ``energy`` int32[n,4] goes along."""
-    reader = PlaneReader(payload, shared.tables[table_group(AC_KINDS[layer - 1])])
-    steps, ranked = shared.params.ac_steps(layer)[weights], ranked_zeros(len(weights))
-    for k in range(*ac_range(layer)):
-        for channel in range(3):
-            near, factors = (alike.weights, alike.starts), shared.params.plane_factors[k, channel]
-            values = components[3 * k + channel]
-            reader.check(decode_channel(reader.cursor, *near, steps, energy, factors, channel, ranked, values))
-    reader.finish()
+def decode_components(payloads: Mapping[StreamKind, bytes], shared: Shared, weights: U8, alike: Neighbours) -> I64:
+    """All but component 0, int64[3 * K,n], the channels of each side by side."""
+    rows, palette = 3 * SH_REST_COUNTS[shared.layers], shared.palette
+    if palette is not None and rows:
+        reader = PlaneReader(payloads[StreamKind.INDICES], palette.tables)
+        indices = read_indices(reader, palette, alike)
+        reader.finish()
+        return palette.values[:rows, indices]
+    components, energy = np.empty((rows, len(weights)), np.int64), shared.params.first_energy(weights)
+    for layer, kind in enumerate(AC_KINDS[: shared.layers], start=1):
+        reader = PlaneReader(payloads[kind], shared.tables[table_group(kind)])
+        decode_layer(reader, shared.params, weights, alike, layer, energy, components)
+        reader.finish()
+    return components
 
 
 class Reading:

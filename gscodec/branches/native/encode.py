@@ -13,19 +13,23 @@ import numpy.typing as npt
 from bitstream_spec.layout import Coder, StreamKind
 from bitstream_spec.tables import WEIGHT_CLASSES
 from gscodec.bitstream.entries import Stream
-from gscodec.branches.native.coefficients import in_steps, round_alone
+from gscodec.branches.native.coefficients import round_alone
 from gscodec.branches.native.colour_bases import ColourTransform, Directions, Sample, find_bases
+from gscodec.branches.native.components import in_layers
 from gscodec.branches.native.decode import layers_of
-from gscodec.branches.native.encode_tile import TileEncoder, TileStreams, in_components
+from gscodec.branches.native.encode_palette import PaletteEncoder, cost, rounded
+from gscodec.branches.native.encode_tile import Scheme, TileEncoder, TileStreams, in_components
 from gscodec.branches.native.footprint import classify, viewing_zone
 from gscodec.branches.native.meta import pack_meta
 from gscodec.branches.native.rare import without_rare
 from gscodec.branches.native.refinement import KINDS, TABLE_COUNT, Refinements, params_of, refined_bytes
+from gscodec.branches.native.repeats import find_shared
 from gscodec.branches.native.settings import AC_ROUND_UP, base_steps, refinement_count
 from gscodec.branches.native.syntax import (
+    AC_KINDS,
+    INDEX,
     TABLE_COUNTS,
     Params,
-    ac_range,
     distance_logs,
     stream_kinds,
     table_group,
@@ -44,6 +48,7 @@ from gscodec.transform.fixed import LN2_PER_UNIT, OCTAVE
 from gscodec.transform.opacity import log_opacities
 from gscodec.transform.scales import fit_predictor
 
+F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
@@ -96,28 +101,42 @@ def encode_tiles(
     shared = pool.submit(fitted)
     tiles = cut(positions, classes.places, steps.values["cell_size"])  # meanwhile
     del positions, log_scales, opacity_logits
+    repeated = find_shared(cloud.sh_rest, kept, pool) if config.palette and not refinements else None
     colours, params, finer = shared.result()
     colours = without_rare(colours, [params, *finer][-1], cloud, kept, classes.weights, pool)
+    scheme = Scheme((params, *finer), colours)
 
-    def quantised(index: I64) -> TileStreams:
-        tile = TileEncoder((params, *finer), colours, cloud, rows(index), classes, index)
-        return tile.streams(config.preset != "fast")
+    def quantised(index: I64, scheme: Scheme) -> TileStreams:
+        return TileEncoder(scheme, cloud, rows(index), classes, index).streams(config.preset != "fast")
+
+    def cheaper(scheme: Scheme, palette: PaletteEncoder) -> Scheme:
+        """``scheme``, or the other one with a palette, judged by one tile."""
+        index = tiles[len(tiles) // 2]
+        tile = in_components(cloud.select(rows(index)), scheme.colours, cloud.positions[rows(index)])
+        _, error = rounded(tile.sh_rest, scheme.params[0], classes.weights[index])
+        components = [own for kind, own in quantised(index, scheme).writers.items() if kind in AC_KINDS]
+        other = Scheme((palette.params,), ColourTransform.plain(cloud.sh_degree), palette)
+        indices = quantised(index, other).writers[StreamKind.INDICES]
+        return other if palette.cost(indices, len(index)) < cost(components, error) else scheme
+
+    if repeated is not None:
+        scheme = cheaper(scheme, PaletteEncoder(repeated, classes.weights, params, _expected_energy))
 
     drafts = []
-    for draft in pool.map(quantised, tiles):
+    for draft in pool.map(lambda index: quantised(index, scheme), tiles):
         drafts.append(draft)
         progress("quantising", len(drafts) / len(tiles))
     tables = dict(zip(TABLE_COUNTS, pool.map(lambda kind: _tables(kind, drafts), TABLE_COUNTS), strict=True))
     packed = b"".join(pack(table.freqs) for table in tables.values())
     coder, compressed = compress(packed, TABLES_LEVEL)
-    payload = params.pack()
+    payload = scheme.params[0].pack()
     streams = [
         pack_meta(cloud.meta),
         Stream(StreamKind.PARAMS, Coder.RAW, payload, len(payload)),
         Stream(StreamKind.TABLES, Coder(coder), compressed, len(packed)),
     ]
     if cloud.sh_degree:
-        packed = colours.bases.pack()
+        packed = scheme.colours.bases.pack()
         coder, compressed = compress(packed)
         streams.append(Stream(StreamKind.BASES, Coder(coder), compressed, len(packed)))
     if finer:
@@ -125,8 +144,13 @@ def encode_tiles(
         packed = Refinements(finer, tables[KINDS[0]]).pack()
         coder, compressed = compress(packed, TABLES_LEVEL)
         streams.append(Stream(StreamKind.REFINEMENTS, Coder(coder), compressed, len(packed)))
+    if scheme.palette is not None:
+        counts = sum((draft.writers[StreamKind.INDICES].counts for draft in drafts), scheme.palette.writer.counts)
+        freqs = [_fitting(own).freqs for own in np.split(counts, [INDEX])]  # those of bits are shared among themselves
+        tables[StreamKind.INDICES] = FrequencyTables(np.concatenate(freqs))
+        streams.append(scheme.palette.stream(tables[StreamKind.INDICES]))
     layers = layers_of(cloud.sh_degree)
-    kinds = stream_kinds(cloud.sh_degree) + KINDS[: len(finer)]
+    kinds = stream_kinds(cloud.sh_degree, scheme.palette is not None) + KINDS[: len(finer)]
 
     def coded(number: int) -> list[Stream]:
         draft, count = drafts[number], len(tiles[number])
@@ -134,7 +158,8 @@ def encode_tiles(
         for kind in kinds:
             data = draft.writers[kind].finish(tables[table_group(kind)])
             data = draft.head + data if kind == StreamKind.GEOMETRY else data
-            size = refined_bytes(cloud.sh_degree, count) if kind in KINDS else unpacked_bytes(kind, count)
+            degree = cloud.sh_degree
+            size = refined_bytes(degree, count) if kind in KINDS else unpacked_bytes(kind, count, degree)
             own.append(Stream(kind, Coder.RANS, data, size, number, layer=layers.get(kind, 0)))
         draft.writers.clear()
         return own
@@ -186,6 +211,11 @@ def _counted(drafts: list[TileStreams], kinds: Sequence[StreamKind], table_count
         for kind in kinds:
             if kind in draft.writers:
                 draft.writers[kind].add_counts(counts)
+    return _fitting(counts)
+
+
+def _fitting(counts: I64) -> FrequencyTables:
+    """Few and short ones for counts int64[T,72]."""
     return FrequencyTables(short(normalise(merge_counts(counts))))
 
 
@@ -207,23 +237,23 @@ def _fit(params: Params, sample: GaussianCloud, weights: U8, places: I32) -> Par
     features = np.concatenate([features, scale_logs[:, 1:2]], axis=1)
     long = fit_predictor(scale_logs[:, 0], features)
     fitted = {"middle_predictor": tuple(middle), "long_predictor": tuple(long)}
-    return Params({**params.values, **fitted, **_expected_energy(params, sample, weights)})
+    return Params({**params.values, **fitted, **_expected_energy(params, sample.sh_rest, weights)})
 
 
 def _finer(base: Params, number: int, sample: GaussianCloud, weights: U8) -> Params:
     """Parameters of refinement ``number``, with what is to be expected of its sample."""
     params = params_of(base, number, base.values)
-    return params if len(sample) == 0 else params_of(base, number, _expected_energy(params, sample, weights))
+    return params if len(sample) == 0 else params_of(base, number, _expected_energy(params, sample.sh_rest, weights))
 
 
-def _expected_energy(params: Params, sample: GaussianCloud, weights: U8) -> dict[str, tuple[int, ...]]:
-    """ "profile" and "energy_prior": mean magnitudes of the codes of each component, and of splats of each weight."""
-    of_splats, profile = np.zeros(len(sample)), np.zeros(PROFILE)
-    for degree in range(1, sample.sh_degree + 1):
-        first, last = ac_range(degree)
-        wanted = in_steps(sample.sh_rest, first, last, params.ac_steps(degree)[weights])
+def _expected_energy(params: Params, sh_rest: F32, weights: U8) -> dict[str, tuple[int, ...]]:
+    """ "profile" and "energy_prior": mean magnitudes of the codes of each component of [n,K,3], and of splats of each
+    weight.
+    """
+    of_splats, profile = np.zeros(len(sh_rest)), np.zeros(PROFILE)
+    for own, wanted in in_layers(sh_rest, params, weights):
         magnitudes = np.minimum(np.abs(round_alone(wanted, AC_ROUND_UP)), CLIP)
-        profile[3 * first : 3 * last] = magnitudes.mean(axis=1)
+        profile[own] = magnitudes.mean(axis=1)
         of_splats += magnitudes.sum(axis=0)
     splats = np.maximum(np.bincount(weights, minlength=WEIGHT_CLASSES), 1)
     priors = np.bincount(weights, of_splats, WEIGHT_CLASSES) / splats / max(float(profile.sum()), 1e-9)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,8 +11,10 @@ import numpy.typing as npt
 from bitstream_spec.layout import TILE_GEOMETRY, StreamKind
 from bitstream_spec.tables import CELL_PARTS, MAX_DEPTH
 from gscodec.branches.native.bases import to_components
-from gscodec.branches.native.coefficients import code_channel, code_correction, in_steps, round_alone
+from gscodec.branches.native.coefficients import code_correction, round_alone
 from gscodec.branches.native.colour_bases import ColourTransform
+from gscodec.branches.native.components import code_layers, in_layers
+from gscodec.branches.native.encode_palette import PaletteEncoder
 from gscodec.branches.native.footprint import Classes
 from gscodec.branches.native.placement import Neighbours, Placement, as_float32
 from gscodec.branches.native.refinement import FACTOR, KINDS, TABLE_COUNT, ComponentPlane, parts_of, refine
@@ -23,7 +24,6 @@ from gscodec.branches.native.syntax import (
     AC_KINDS,
     LEAF_COUNT,
     PART,
-    TABLE_COUNTS,
     Params,
     ac_range,
     aligned_points,
@@ -43,7 +43,7 @@ from gscodec.branches.native.syntax import (
     ratio_contexts,
     roll_contexts,
     stream_kinds,
-    table_group,
+    table_count,
     weight_contexts,
     weight_heights,
 )
@@ -94,6 +94,17 @@ class TileStreams:
     writers: dict[StreamKind, PlaneWriter]
 
 
+@dataclass(frozen=True)
+class Scheme:
+    """What all tiles share: parameters of the file, then of each refinement; what components of colour mean; the
+    palette, where all but the first are its entries.
+    """
+
+    params: tuple[Params, ...]
+    colours: ColourTransform
+    palette: PaletteEncoder | None = None
+
+
 def in_components(cloud: GaussianCloud, colours: ColourTransform, positions: F32) -> GaussianCloud:
     """The cloud with components of colour in place of SH; ``positions`` as the decoder has them."""
     regions = colours.bases.regions(positions)
@@ -102,21 +113,11 @@ def in_components(cloud: GaussianCloud, colours: ColourTransform, positions: F32
 
 
 class TileEncoder:
-    """The splats ``rows`` of a cloud in coding order, quantised attribute by attribute; ``index``: of their classes.
+    """The splats ``rows`` of a cloud in coding order, quantised attribute by attribute; ``index``: of their classes."""
 
-    ``params``: those of the file, then those of each refinement.
-    """
-
-    def __init__(
-        self,
-        params: Sequence[Params],
-        colours: ColourTransform,
-        cloud: GaussianCloud,
-        rows: I64,
-        classes: Classes,
-        index: I64,
-    ) -> None:
-        self.params, *self.finer = params
+    def __init__(self, scheme: Scheme, cloud: GaussianCloud, rows: I64, classes: Classes, index: I64) -> None:
+        self.params, *self.finer = scheme.params
+        self.palette = scheme.palette
         positions = cloud.positions[rows].astype(np.float64)
         places = classes.places[index]
         origin = positions.min(axis=0)
@@ -133,10 +134,11 @@ class TileEncoder:
         along = curve_order(parts, self.leaf_depths)
         order, parts, within = tree_order[along], parts[along], within[along]
         self.rows, self.depths, self.weights = rows[order], depths[order], classes.weights[index[order]]
+        self.order = index[order]
         exact, sizes = positions_of(cells[order], within, origin, sizes[order]), sizes[order] / CELL_PARTS
         decoded = as_float32(exact)
         self.offsets = (positions[order] - exact) / sizes[:, None]
-        self.cloud = in_components(cloud.select(self.rows), colours, decoded)
+        self.cloud = in_components(cloud.select(self.rows), scheme.colours, decoded)
         scales, self.axes = sorted_axes(self.cloud.log_scales, self.cloud.quats_wxyz)
         self.scale_logs = scales / LN2_PER_UNIT
         self.opacity_logs = log_opacities(self.cloud.opacity_logits)
@@ -158,8 +160,9 @@ class TileEncoder:
 
     def streams(self, together: bool) -> TileStreams:
         """All streams of the tile, quantised; ``together``: colours rounded with overlapping splats in view."""
-        degree = self.cloud.sh_degree
-        writers = {kind: PlaneWriter(TABLE_COUNTS[table_group(kind)]) for kind in stream_kinds(degree)}
+        degree, palette = self.cloud.sh_degree, self.palette
+        kinds = stream_kinds(degree, palette is not None)
+        writers = {kind: PlaneWriter(table_count(kind)) for kind in kinds}
         self._geometry(writers[StreamKind.GEOMETRY])
         opacity = self._opacities(writers[StreamKind.OPACITY])
         long, middle, ratio = self._scales(writers[StreamKind.SCALE], opacity)
@@ -170,11 +173,14 @@ class TileEncoder:
         others = wanted = np.zeros((0, len(self.weights)), np.int64)
         if degree or self.finer:
             alike = Neighbours.find(self.placement.points, likeness(scale_logs, colours))
-        if degree:
+        if palette is not None:
+            palette.put_indices(writers[StreamKind.INDICES], self.order, alike)
+        elif degree:
             codes = self._components(overlaps)
             if self.finer:
                 codes, others, wanted = self._coarse(codes)
-            self._layers(writers, alike, codes)
+            for layer, plane in code_layers(self.params, self.weights, alike, codes):
+                writers[AC_KINDS[layer - 1]].put(*plane)
         if self.finer:
             values = TileValues(opacity, middle, long, ratio, rotations, colours, others, np.zeros_like(colours))
             self._refinements(writers, alike, values, wanted)
@@ -275,12 +281,8 @@ class TileEncoder:
     def _components(self, overlaps: Overlaps | None) -> I32:
         """Codes int32[3 * K,n] of all components but the first, in the finest steps."""
         codes = np.empty((3 * SH_REST_COUNTS[self.cloud.sh_degree], len(self.weights)), np.int32)
-        finest = [self.params, *self.finer][-1]
-        for degree in range(1, self.cloud.sh_degree + 1):
-            first, last = ac_range(degree)
-            wanted = in_steps(self.cloud.sh_rest, first, last, finest.ac_steps(degree)[self.weights])
-            rounded = round_alone(wanted, AC_ROUND_UP) if overlaps is None else round_together(wanted, overlaps)
-            codes[3 * first : 3 * last] = rounded
+        for own, wanted in in_layers(self.cloud.sh_rest, [self.params, *self.finer][-1], self.weights):
+            codes[own] = round_alone(wanted, AC_ROUND_UP) if overlaps is None else round_together(wanted, overlaps)
         return codes
 
     def _coarse(self, codes: I32) -> tuple[I32, I64, I64]:
@@ -293,15 +295,6 @@ class TileEncoder:
             coarse[own] = np.rint(wanted[own] / steps)
             values[own] = coarse[own] * steps
         return coarse, values, wanted
-
-    def _layers(self, writers: Mapping[StreamKind, PlaneWriter], alike: Neighbours, codes: I32) -> None:
-        energy, ranked = self.params.first_energy(self.weights), ranked_zeros(len(self.weights))
-        for degree, kind in enumerate(AC_KINDS[: self.cloud.sh_degree], start=1):
-            steps = self.params.ac_steps(degree)[self.weights]
-            for number in range(*(3 * k for k in ac_range(degree))):
-                factors, channel = self.params.plane_factors[number // 3, number % 3], number % 3
-                near = alike.weights, alike.starts
-                writers[kind].put(*code_channel(codes[number], *near, steps, energy, factors, channel, ranked))
 
     def _refinements(
         self,

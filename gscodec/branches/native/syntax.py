@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from bitstream_spec.layout import NATIVE_PARAMS, StreamKind
 from bitstream_spec.tables import CELL_PARTS, MAX_DEPTH, ROTATION_LEVELS, SPREAD_STEPS, WEIGHT_CLASSES, WEIGHT_ZERO
+from gscodec.cloud import SH_REST_COUNTS
 from gscodec.errors import CorruptStreamError
 from gscodec.transform.energy import BUCKETS, NEAR_BUCKETS, PRIOR, plane_factors
 from gscodec.transform.fixed import OCTAVE
@@ -54,6 +55,15 @@ TABLE_COUNTS: dict[StreamKind, int] = {
     StreamKind.AC1: BUCKETS * NEAR_BUCKETS * 3,
 }
 
+# Tables of PALETTE: those of components, as AC streams have them, of weight classes, of INDICES. A splat says its entry
+# by halving the palette, in contexts by how often that was done, and what neighbours vote for.
+MAX_ENTRIES = 1 << 18
+HALVINGS = 18
+VOTES = 9
+ENTRY_WEIGHT = TABLE_COUNTS[StreamKind.AC1]
+INDEX = ENTRY_WEIGHT + 1
+PALETTE_TABLES = INDEX + VOTES * HALVINGS
+
 # Bounds of the parameters that NATIVE_PARAMS itself does not bound; NaN is within none.
 _BOUNDS: dict[str, tuple[float, float]] = {
     "zone_centre": (-(2.0**100), 2.0**100),
@@ -74,10 +84,15 @@ def table_group(kind: StreamKind) -> StreamKind:
     return StreamKind.AC1 if kind in AC_KINDS else kind
 
 
-def stream_kinds(sh_degree: int) -> tuple[StreamKind, ...]:
-    """Kinds of the streams of every tile, in the order in which they can be decoded."""
+def table_count(kind: StreamKind) -> int:
+    """How many tables the planes of a stream of a tile choose from."""
+    return PALETTE_TABLES if kind == StreamKind.INDICES else TABLE_COUNTS[table_group(kind)]
+
+
+def stream_kinds(layers: int, palette: bool) -> tuple[StreamKind, ...]:
+    """Kinds of the streams of every tile up to a layer of components, in the order in which they can be decoded."""
     fixed = (StreamKind.GEOMETRY, StreamKind.OPACITY, StreamKind.SCALE, StreamKind.ROTATION, StreamKind.DC)
-    return fixed + AC_KINDS[:sh_degree]
+    return fixed + ((StreamKind.INDICES,)[:layers] if palette else AC_KINDS[:layers])
 
 
 def ac_range(degree: int) -> tuple[int, int]:
@@ -85,8 +100,10 @@ def ac_range(degree: int) -> tuple[int, int]:
     return degree * degree - 1, (degree + 1) * (degree + 1) - 1
 
 
-def unpacked_bytes(kind: StreamKind, count: int) -> int:
-    """Bytes of float32 that a stream gives for ``count`` splats: its raw_length."""
+def unpacked_bytes(kind: StreamKind, count: int, sh_degree: int) -> int:
+    """Bytes of float32 that a stream gives for ``count`` splats of a file of ``sh_degree``: its raw_length."""
+    if kind == StreamKind.INDICES:
+        return 12 * SH_REST_COUNTS[sh_degree] * count
     if kind in AC_KINDS:
         return 12 * (2 * AC_KINDS.index(kind) + 3) * count
     sizes = {StreamKind.GEOMETRY: 12, StreamKind.OPACITY: 4, StreamKind.SCALE: 12, StreamKind.ROTATION: 16}

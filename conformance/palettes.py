@@ -1,0 +1,75 @@
+"""PALETTE and INDICES of a file taken apart and put together again, rightly or wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from unittest import mock
+
+import numpy as np
+import numpy.typing as npt
+
+from bitstream_spec.layout import StreamKind
+from conformance.assembly import Parts, Plane, record, writer_of
+from conformance.plain_bands import decode_layer
+from gscodec import decode
+from gscodec.branches.native import palette as native_palette
+from gscodec.branches.native.palette import pack_palette
+from gscodec.branches.native.syntax import PALETTE_TABLES
+from gscodec.entropy.planes import PlaneReader
+from gscodec.entropy.tables import FrequencyTables, normalise
+from gscodec.entropy.tokens import ALPHABET
+
+U16 = npt.NDArray[np.uint16]
+
+
+@dataclass
+class Coded:
+    """``count`` of entries; the planes of PALETTE, and of INDICES by tile; frequencies uint16[541,72] of both."""
+
+    count: int
+    entries: list[Plane]
+    indices: list[list[Plane]]
+    freqs: U16
+
+    def fitting(self) -> U16:
+        """Frequencies for these planes."""
+        counts = np.zeros((PALETTE_TABLES, ALPHABET), np.int64)
+        for planes in (self.entries, *self.indices):
+            writer_of(planes, PALETTE_TABLES).add_counts(counts)
+        return normalise(counts)
+
+
+def recoded(parts: Parts, change: Callable[[Coded], None]) -> Parts:
+    """The file with what ``change`` makes of its palette and indices, coded in the tables that it leaves there."""
+    made: list[list[Plane]] = []
+
+    class Recorder(PlaneReader):
+        def __init__(self, payload: bytes, tables: FrequencyTables) -> None:
+            super().__init__(payload, tables)
+            self.planes: list[Plane] = []
+            made.append(self.planes)
+
+        def get(self, contexts: U16 | int, count: int | None = None) -> npt.NDArray[np.uint32]:
+            values = super().get(contexts, count)
+            own = contexts if isinstance(contexts, np.ndarray) else np.full(len(values), contexts, np.uint16)
+            self.planes.append(Plane(values.copy(), own.copy()))
+            return values
+
+    with (
+        mock.patch.object(native_palette, "PlaneReader", Recorder),
+        mock.patch.object(native_palette, "decode_layer", decode_layer),
+    ):
+        decode(parts.file(), threads=1)
+    planes = record(parts.file())
+    tiles = range(parts.header.tile_count)
+    count = int.from_bytes(parts.payload(StreamKind.PALETTE)[:4], "little")
+    coded = Coded(count, made[0], [planes[StreamKind.INDICES, tile] for tile in tiles], np.zeros((0, 0), np.uint16))
+    coded.freqs = coded.fitting()
+    change(coded)
+    tables = FrequencyTables(coded.freqs)
+    payload = pack_palette(coded.count, tables, writer_of(coded.entries, PALETTE_TABLES).finish(tables))
+    parts = parts.put(StreamKind.PALETTE, None, payload)
+    for tile in tiles:
+        parts = parts.put(StreamKind.INDICES, tile, writer_of(coded.indices[tile], PALETTE_TABLES).finish(tables))
+    return parts
