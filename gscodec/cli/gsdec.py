@@ -26,6 +26,7 @@ from gscodec.cli.common import (
 )
 from gscodec.cli.progress import Progress
 from gscodec.cli.region import add_region_options, chosen_tiles, join_negative_box, no_splats
+from gscodec.cli.start import prepare_kernels
 from gscodec.cloud import GaussianCloud
 from gscodec.config import DecodeLimits
 from gscodec.decoder import Decoder
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _work(args: argparse.Namespace) -> Summary:
+    prepare_kernels()
     limits = DecodeLimits(max_splats=args.max_splats, max_memory=args.max_memory)
     output = args.output or str(Path(args.input).with_suffix(".ply"))
     with Progress("gsdec", enabled=not args.quiet) as progress, FileSource(args.input) as source:
