@@ -10,7 +10,9 @@ from __future__ import annotations
 import mmap
 import os
 import re
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +28,8 @@ from gscodec.formats.ply_ascii import ascii_blocks
 from gscodec.formats.ply_header import MAX_HEADER_BYTES, TYPE_NAMES, PlyElement, PlyHeader, format_header, parse_header
 
 Buffer = bytes | mmap.mmap
-Columns = dict[str, npt.NDArray[Any]]
+# Properties of one type side by side in the file: the type, where in a row they begin, and a view [N,w] of the cloud.
+Strips = list[tuple[np.dtype[Any], int, npt.NDArray[Any]]]
 
 _FIXED = ("x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2",
           "rot_0", "rot_1", "rot_2", "rot_3")  # fmt: skip
@@ -35,8 +38,8 @@ _REST_NAME = re.compile(r"f_rest_(0|[1-9]\d*)")
 _ANTIALIASED = re.compile(r"\s*(splatrendermode\s*:\s*mip|antialiased\s*:?\s*1)\s*", re.IGNORECASE)
 _ANTIALIASED_COMMENT = "SplatRenderMode: mip"
 
-_COPY_ROWS = 2048  # rows whose file bytes and columns stay in the level 2 cache while they are transposed
-_CHUNK_ROWS = 65536  # rows of one chunk when writing, and between two that let go of what was read
+_COPY_ROWS = 2048  # rows whose file bytes and arrays stay in the level 2 cache while they are transposed
+_CHUNK_ROWS = 65536  # rows that a thread reads before it lets go of them
 
 
 def read_ply(path: str | Path) -> GaussianCloud:
@@ -75,17 +78,22 @@ def parse_ply(data: Buffer) -> GaussianCloud:
             {name: np.empty(vertex.count, code) for name, code in vertex.properties if not is_standard(name)}
         ),
     )
-    columns = _columns(cloud)
+    dtype = _row_dtype(vertex, header.ply_format)
+    strips = _strips(cloud, dtype)
     if header.ply_format == "ascii":
         first = 0
-        for rows in ascii_blocks(data, header.size, vertex.count, _row_dtype(vertex, header.ply_format)):
-            _copy_in(columns, rows, first)
+        for rows in ascii_blocks(data, header.size, vertex.count, dtype):
+            _copy_in(strips, rows, first)
             first += len(rows)
     elif vertex.count:
-        rows = np.frombuffer(data, _row_dtype(vertex, header.ply_format), vertex.count, header.size)
-        for first in range(0, vertex.count, _CHUNK_ROWS):
-            _copy_in(columns, rows[first : first + _CHUNK_ROWS], first)
-            _forget(data, header.size + first * rows.itemsize)
+        rows = np.frombuffer(data, dtype, vertex.count, header.size)
+
+        def copy(first: int) -> None:
+            _copy_in(strips, rows[first : first + _CHUNK_ROWS], first)
+            _forget(data, header.size + first * rows.itemsize, min(len(rows) - first, _CHUNK_ROWS) * rows.itemsize)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            deque(pool.map(copy, range(0, len(rows), _CHUNK_ROWS)), 0)
     return cloud
 
 
@@ -131,42 +139,55 @@ def _map(path: Path) -> Buffer:
 def _chunks(header: bytes, parts: Iterable[GaussianCloud], dtype: np.dtype[Any]) -> Generator[bytes, None, None]:
     yield header
     for part in parts:
-        columns = _columns(part)
-        for first in range(0, len(part), _CHUNK_ROWS):
-            rows = np.empty(min(_CHUNK_ROWS, len(part) - first), dtype)
-            for start in range(0, len(rows), _COPY_ROWS):
-                block = rows[start : start + _COPY_ROWS]
-                for name, column in columns.items():
-                    block[name] = column[first + start : first + start + len(block)]
+        strips = _strips(part, dtype)
+        for first in range(0, len(part), _COPY_ROWS):
+            rows = np.empty(min(_COPY_ROWS, len(part) - first), dtype)
+            for field, offset, values in strips:
+                _strip(rows, field, offset, values)[:] = values[first : first + len(rows)]
             yield rows.tobytes()
 
 
-def _copy_in(columns: Columns, rows: npt.NDArray[Any], first: int) -> None:
+def _copy_in(strips: Strips, rows: npt.NDArray[Any], first: int) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(rows), _COPY_ROWS):
             block = rows[start : start + _COPY_ROWS]
-            for name, column in columns.items():
-                column[first + start : first + start + len(block)] = block[name]
+            for field, offset, values in strips:
+                values[first + start : first + start + len(block)] = _strip(block, field, offset, values)
 
 
-def _forget(data: Buffer, stop: int) -> None:
-    """Let go of the pages of a mapped file before ``stop``: else they count as memory of this process."""
+def _forget(data: Buffer, start: int, size: int) -> None:
+    """Let go of pages of a mapped file: else they count as memory of this process. They can be read again."""
     if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        pages = stop // mmap.PAGESIZE * mmap.PAGESIZE
-        if pages:
-            data.madvise(mmap.MADV_DONTNEED, 0, pages)
+        page = start // mmap.PAGESIZE * mmap.PAGESIZE
+        data.madvise(mmap.MADV_DONTNEED, page, start + size - page)
 
 
-def _columns(cloud: GaussianCloud) -> Columns:
-    """A view [N] of the cloud per PLY property: what one file property reads into or is written from."""
-    columns: Columns = {name: cloud.positions[:, i] for i, name in enumerate("xyz")}
-    columns |= {f"f_dc_{i}": cloud.sh_dc[:, i] for i in range(3)}
-    count = cloud.sh_rest.shape[1]
-    columns |= {f"f_rest_{i}": cloud.sh_rest[:, i % count, i // count] for i in range(3 * count)}
-    columns["opacity"] = cloud.opacity_logits
-    columns |= {f"scale_{i}": cloud.log_scales[:, i] for i in range(3)}
-    columns |= {f"rot_{i}": cloud.quats_wxyz[:, i] for i in range(4)}
-    return columns | dict(cloud.extras)
+def _strips(cloud: GaussianCloud, dtype: np.dtype[Any]) -> Strips:
+    """What rows of a file read into or are written from, as few views as the order of its properties allows."""
+    k = cloud.sh_rest.shape[1]
+    groups = [
+        ([*"xyz"], cloud.positions),
+        ([f"f_dc_{i}" for i in range(3)], cloud.sh_dc),
+        *(([f"f_rest_{c * k + i}" for i in range(k)], cloud.sh_rest[:, :, c]) for c in range(3) if k),
+        (["opacity"], cloud.opacity_logits[:, None]),
+        ([f"scale_{i}" for i in range(3)], cloud.log_scales),
+        ([f"rot_{i}" for i in range(4)], cloud.quats_wxyz),
+        *(([name], values[:, None]) for name, values in cloud.extras.items()),
+    ]
+    strips: Strips = []
+    for names, values in groups:
+        fields = [dtype.fields[name][:2] for name in names] if dtype.fields else []
+        field, offset = fields[0]
+        if fields == [(field, offset + i * field.itemsize) for i in range(len(fields))]:
+            strips.append((field, offset, values))
+        else:
+            strips += [(*own, values[:, i : i + 1]) for i, own in enumerate(fields)]
+    return strips
+
+
+def _strip(rows: npt.NDArray[Any], field: np.dtype[Any], offset: int, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The properties from ``offset`` on, as many as ``values`` has columns, as a view of ``rows`` of a file."""
+    return np.ndarray((len(rows), values.shape[1]), field, rows, offset, (rows.itemsize, field.itemsize))
 
 
 def _row_dtype(vertex: PlyElement, ply_format: str) -> np.dtype[Any]:
