@@ -79,17 +79,17 @@ def _tests(cloud: GaussianCloud, block: slice) -> Iterator[tuple[str, npt.NDArra
 
 def _peak(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """max |value| per row [n]; 0 for rows of no values; NaN where a row holds one."""
-    return np.asarray(_row_peaks(values.reshape(len(values), -1)))
+    peaks = np.asarray(_row_peaks(values.reshape(len(values), -1).view(np.uint32)))
+    return peaks.view(np.float32)
 
 
 @nb.njit(cache=True, nogil=True)
-def _row_peaks(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    peaks = np.zeros(len(rows), np.float32)
+def _row_peaks(rows: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """Of the bits of floats, which without the sign are in the order of magnitudes, NaN above all."""
+    peaks = np.zeros(len(rows), np.uint32)
     for i in range(len(rows)):
-        peak = np.float32(0.0)
+        peak = np.uint32(0)
         for j in range(rows.shape[1]):
-            value = abs(rows[i, j])
-            if not value <= peak:  # NaN too, which then stays
-                peak = value if not np.isnan(peak) else peak
+            peak = max(peak, rows[i, j] & np.uint32(0x7FFFFFFF))
         peaks[i] = peak
     return peaks

@@ -6,7 +6,7 @@ from clouds import assert_same_arrays, random_cloud
 
 from gscodec.cloud import ATTRIBUTES
 from gscodec.errors import BadInputError
-from gscodec.sanitise import sanitise
+from gscodec.sanitise import _peak, sanitise
 
 
 @pytest.mark.parametrize("degree", [0, 3])
@@ -94,3 +94,13 @@ def test_strict_names_reasons_counts_and_the_first_index() -> None:
     cloud.positions[7] = np.nan
     with pytest.raises(BadInputError, match=r"first at index 4 .*non-finite: 1, scale-range: 2"):
         sanitise(cloud, strict=True)
+
+
+def test_the_largest_magnitude_of_any_row() -> None:
+    values = np.random.default_rng(0).integers(0, 1 << 32, (1000, 3), np.uint32).view(np.float32)
+    values[:8, 0] = [np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, -1e-45]
+    with np.errstate(invalid="ignore"):
+        expected = np.max(np.abs(values), axis=1)
+    np.testing.assert_array_equal(_peak(values), expected)
+    np.testing.assert_array_equal(_peak(values[:, :0]), np.zeros(1000))
+    np.testing.assert_array_equal(_peak(values[:, 1]), np.abs(values[:, 1]))
