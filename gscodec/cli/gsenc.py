@@ -21,6 +21,7 @@ from gscodec.cli.common import (
 )
 from gscodec.cli.encode_report import counts, encode_data, encode_lines, encode_warnings
 from gscodec.cli.progress import Progress
+from gscodec.cli.start import prepare_kernels
 from gscodec.cli.targets import add_target_options, encode_to_target, goals_of, has_target, judged_from
 from gscodec.cli.views import (
     NONE,
@@ -147,6 +148,7 @@ def _work(args: argparse.Namespace) -> Summary:
     output = args.output or str(Path(args.input).with_suffix(".gsb"))
     check_output(args, output)
 
+    prepare_kernels()
     seconds: dict[str, float] = {}
     with Progress("gsenc", enabled=not args.quiet) as progress:
         start = time.perf_counter()

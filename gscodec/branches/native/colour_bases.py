@@ -102,8 +102,13 @@ def find_bases(sample: Sample, splats: int, directions: Directions | None = None
     return ColourTransform(Bases(centres, np.stack([pair[0] for pair in pairs])), np.stack([pair[1] for pair in pairs]))
 
 
+def load_clustering() -> None:
+    """Import what ``find_bases`` needs of scipy: decoding does without, and gsdec imports the package's front door."""
+    import scipy.cluster.vq  # noqa: F401
+
+
 def _centres(positions: F32, regions: int) -> F32:
-    from scipy.cluster.vq import kmeans2  # decoding does without scipy, and gsdec imports the package's front door
+    from scipy.cluster.vq import kmeans2  # see ``load_clustering``
 
     points = positions[:: -(-len(positions) // CENTRE_SPLATS)].astype(np.float64)
     with warnings.catch_warnings():

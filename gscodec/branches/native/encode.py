@@ -14,7 +14,7 @@ from bitstream_spec.layout import Coder, StreamKind
 from bitstream_spec.tables import WEIGHT_CLASSES
 from gscodec.bitstream.entries import Stream
 from gscodec.branches.native.coefficients import round_alone
-from gscodec.branches.native.colour_bases import ColourTransform, Directions, Sample, find_bases
+from gscodec.branches.native.colour_bases import ColourTransform, Directions, Sample, find_bases, load_clustering
 from gscodec.branches.native.components import in_layers
 from gscodec.branches.native.decode import layers_of
 from gscodec.branches.native.encode_palette import PaletteEncoder, cost, rounded
@@ -81,6 +81,8 @@ def encode_tiles(
     positions, log_scales, opacity_logits = (
         values if kept is None else values[kept] for values in (cloud.positions, cloud.log_scales, cloud.opacity_logits)
     )
+    if cloud.sh_degree:
+        pool.submit(load_clustering)  # 0.15 s of imports, while this thread does what needs little of Python
     zone = viewing_zone(positions, log_scales)
     classes = classify(zone, positions, log_scales, opacity_logits, visibility, pool)
     refinements = (config.refinements or refinement_count(config.quality)) if config.progressive else 0
@@ -89,14 +91,18 @@ def encode_tiles(
     def rows(index: I64) -> I64:
         return index if kept is None else kept[index]
 
+    pick = np.arange(0, len(classes.weights), max(-(-len(classes.weights) // FIT_SPLATS), 1))
+    weights, sample = classes.weights[pick], cloud.select(rows(pick))
+    largest = pool.submit(_largest_sh, cloud, kept)
+    predictors = pool.submit(_predictors, steps, sample, weights, classes.places[pick])
+
     def fitted() -> tuple[ColourTransform, Params, tuple[Params, ...]]:
-        """What all tiles share, from a sample."""
-        pick = np.arange(0, len(classes.weights), max(-(-len(classes.weights) // FIT_SPLATS), 1))
-        weights, sample = classes.weights[pick], cloud.select(rows(pick))
-        colours = _colour_transform(cloud, kept, len(classes.weights), sample, weights, visibility)
-        sample = in_components(sample, colours, sample.positions)
-        params = _fit(steps, sample, weights, classes.places[pick])
-        return colours, params, tuple(_finer(params, number, sample, weights) for number in range(1, refinements + 1))
+        """What all tiles share, from a sample; waits for tasks that were begun before, so that one thread will do."""
+        found = _colour_transform(cloud, kept, len(classes.weights), sample, weights, visibility)
+        colours = found if found.holds(largest.result()) else ColourTransform.plain(cloud.sh_degree)
+        turned = in_components(sample, colours, sample.positions)
+        params = Params({**steps.values, **predictors.result(), **_expected_energy(steps, turned.sh_rest, weights)})
+        return colours, params, tuple(_finer(params, number, turned, weights) for number in range(1, refinements + 1))
 
     shared = pool.submit(fitted)
     tiles = cut(positions, classes.places, steps.values["cell_size"])  # meanwhile
@@ -126,7 +132,9 @@ def encode_tiles(
     for draft in pool.map(lambda index: quantised(index, scheme), tiles):
         drafts.append(draft)
         progress("quantising", len(drafts) / len(tiles))
-    tables = dict(zip(TABLE_COUNTS, pool.map(lambda kind: _tables(kind, drafts), TABLE_COUNTS), strict=True))
+    groups = list(TABLE_COUNTS)[::-1]  # that of AC, which takes longest, first
+    found = dict(zip(groups, pool.map(lambda kind: _tables(kind, drafts), groups), strict=True))
+    tables = {kind: found[kind] for kind in TABLE_COUNTS}
     packed = b"".join(pack(table.freqs) for table in tables.values())
     coder, compressed = compress(packed, TABLES_LEVEL)
     payload = scheme.params[0].pack()
@@ -185,8 +193,7 @@ def _colour_transform(
         seen = visibility.sample if kept is None else kept[visibility.sample]
         positions = cloud.positions[seen]
         directions = Directions(positions, visibility.centres, visibility.shown, visibility.doubt)
-    found = find_bases(Sample(sample.positions, sh, weights), splats, directions)
-    return found if found.holds(_largest_sh(cloud, kept)) else ColourTransform.plain(cloud.sh_degree)
+    return find_bases(Sample(sample.positions, sh, weights), splats, directions)
 
 
 def _largest_sh(cloud: GaussianCloud, kept: I64 | None) -> float:
@@ -219,10 +226,10 @@ def _fitting(counts: I64) -> FrequencyTables:
     return FrequencyTables(short(normalise(merge_counts(counts))))
 
 
-def _fit(params: Params, sample: GaussianCloud, weights: U8, places: I32) -> Params:
-    """Params with predictors fitted on a sample of the splats and its classes."""
+def _predictors(params: Params, sample: GaussianCloud, weights: U8, places: I32) -> dict[str, tuple[int, ...]]:
+    """Parameters that predict scales, fitted on a sample of the splats and its classes."""
     if len(sample) == 0:
-        return params
+        return {}
     features = np.stack(
         [
             weight_logs(weights).astype(np.float64),
@@ -236,20 +243,21 @@ def _fit(params: Params, sample: GaussianCloud, weights: U8, places: I32) -> Par
     middle = fit_predictor(scale_logs[:, 1], features)
     features = np.concatenate([features, scale_logs[:, 1:2]], axis=1)
     long = fit_predictor(scale_logs[:, 0], features)
-    fitted = {"middle_predictor": tuple(middle), "long_predictor": tuple(long)}
-    return Params({**params.values, **fitted, **_expected_energy(params, sample.sh_rest, weights)})
+    return {"middle_predictor": tuple(middle), "long_predictor": tuple(long)}
 
 
 def _finer(base: Params, number: int, sample: GaussianCloud, weights: U8) -> Params:
     """Parameters of refinement ``number``, with what is to be expected of its sample."""
     params = params_of(base, number, base.values)
-    return params if len(sample) == 0 else params_of(base, number, _expected_energy(params, sample.sh_rest, weights))
+    return params_of(base, number, {**params.values, **_expected_energy(params, sample.sh_rest, weights)})
 
 
 def _expected_energy(params: Params, sh_rest: F32, weights: U8) -> dict[str, tuple[int, ...]]:
     """ "profile" and "energy_prior": mean magnitudes of the codes of each component of [n,K,3], and of splats of each
     weight.
     """
+    if len(sh_rest) == 0:
+        return {}
     of_splats, profile = np.zeros(len(sh_rest)), np.zeros(PROFILE)
     for own, wanted in in_layers(sh_rest, params, weights):
         magnitudes = np.minimum(np.abs(round_alone(wanted, AC_ROUND_UP)), CLIP)
