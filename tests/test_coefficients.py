@@ -84,9 +84,11 @@ def test_rounding_alone_equals_numpy() -> None:
     rng = np.random.default_rng(4)
     sh_rest, steps = rng.normal(0, 0.2, (700, 8, 3)).astype(np.float32), rng.integers(1, 50_000, 700)
     sh_rest[0], sh_rest[1] = 3e38, 0.0
-    codes = round_alone(in_steps(sh_rest, 3, 8, steps), 0.45)
+    codes = round_alone(sh_rest, 3, 8, steps, 0.45)
+    wanted = in_steps(sh_rest, 3, 8, steps)
     opponent = to_opponent(sh_rest[:, 3:8]).reshape(700, 15)
     for number, own in enumerate(codes):
         ratio = opponent[:, number] / steps
+        np.testing.assert_array_equal(wanted[:, number], ratio)
         slow = np.copysign(np.minimum(np.floor(np.abs(ratio) + 0.55), MAX_CODE), ratio)
         np.testing.assert_array_equal(own, slow.astype(np.int32))

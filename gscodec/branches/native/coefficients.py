@@ -6,6 +6,7 @@ energy. Codes and values stand in order of rank, all else in coding order (see `
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba as nb
@@ -176,15 +177,22 @@ def in_steps(sh_rest: F32, first: int, last: int, steps: I64) -> F64:
 
 
 @nb.njit(cache=True, nogil=True)
-def round_alone(wanted: F64, round_up_from: float) -> I32:
-    """Codes int32[M,n] of values float64[n,M] in steps; a magnitude rounds up from the fraction ``round_up_from``."""
-    n, width = wanted.shape
-    codes = np.empty((width, n), np.int32)
-    for start in range(0, n, _BLOCK):  # both arrays stay in the cache
-        for m in range(width):
-            for i in range(start, min(start + _BLOCK, n)):
-                magnitude = min(np.floor(abs(wanted[i, m]) + (1.0 - round_up_from)), MAX_CODE)
-                codes[m, i] = np.int32(magnitude if wanted[i, m] > 0.0 else -magnitude)
+def round_alone(sh_rest: F32, first: int, last: int, steps: I64, round_up_from: float) -> I32:
+    """Codes int32[3 * (last - first),n] of ``in_steps``; a magnitude rounds up from the fraction ``round_up_from``."""
+    n = len(sh_rest)
+    codes, values = np.empty((3 * (last - first), n), np.int32), np.empty((3, _BLOCK))
+    for start in range(0, n, _BLOCK):  # what is read and written stays in the cache
+        count = min(n - start, _BLOCK)
+        for k in range(first, last):
+            for i in range(count):
+                rgb, step = sh_rest[start + i, k], steps[start + i]
+                opponent = rgb_to_opponent(rgb[0], rgb[1], rgb[2])
+                values[0, i], values[1, i], values[2, i] = opponent[0] / step, opponent[1] / step, opponent[2] / step
+            for channel in range(3):
+                row = codes[3 * (k - first) + channel]
+                for i in range(count):
+                    magnitude = min(np.floor(abs(values[channel, i]) + (1.0 - round_up_from)), MAX_CODE)
+                    row[start + i] = np.int32(math.copysign(magnitude, values[channel, i]))
     return codes
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from gscodec.branches.native.coefficients import code_channel, decode_channel, in_steps
+from gscodec.branches.native.coefficients import code_channel, decode_channel
 from gscodec.branches.native.placement import Neighbours
 from gscodec.branches.native.syntax import Params, ac_range
 from gscodec.cloud import SH_REST_COUNTS
@@ -15,7 +15,6 @@ from gscodec.entropy.planes import PlaneReader
 from gscodec.transform.neighbours import ranked_zeros
 
 F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
@@ -23,11 +22,11 @@ U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 
 
-def in_layers(sh_rest: F32, params: Params, weights: U8) -> Iterator[tuple[slice, F64]]:
-    """(rows of codes [3 * K,n], values float64[n,rows] in steps of the splats' classes) of each layer of [n,K,3]."""
+def in_layers(sh_rest: F32, params: Params, weights: U8) -> Iterator[tuple[slice, tuple[F32, int, int, I64]]]:
+    """(rows of codes [3 * K,n], what ``in_steps`` and ``round_alone`` take) of each layer of [n,K,3]."""
     for layer in range(1, SH_REST_COUNTS.index(sh_rest.shape[1]) + 1):
         first, last = ac_range(layer)
-        yield slice(3 * first, 3 * last), in_steps(sh_rest, first, last, params.ac_steps(layer)[weights])
+        yield slice(3 * first, 3 * last), (sh_rest, first, last, params.ac_steps(layer)[weights])
 
 
 def code_layers(params: Params, weights: U8, alike: Neighbours, codes: I32) -> Iterator[tuple[int, tuple[U32, U16]]]:

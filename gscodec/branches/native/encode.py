@@ -259,8 +259,8 @@ def _expected_energy(params: Params, sh_rest: F32, weights: U8) -> dict[str, tup
     if len(sh_rest) == 0:
         return {}
     of_splats, profile = np.zeros(len(sh_rest)), np.zeros(PROFILE)
-    for own, wanted in in_layers(sh_rest, params, weights):
-        magnitudes = np.minimum(np.abs(round_alone(wanted, AC_ROUND_UP)), CLIP)
+    for own, layer in in_layers(sh_rest, params, weights):
+        magnitudes = np.minimum(np.abs(round_alone(*layer, AC_ROUND_UP)), CLIP)
         profile[own] = magnitudes.mean(axis=1)
         of_splats += magnitudes.sum(axis=0)
     splats = np.maximum(np.bincount(weights, minlength=WEIGHT_CLASSES), 1)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bitstream_spec.layout import Coder, StreamKind
 from bitstream_spec.tables import WEIGHT_CLASSES
 from gscodec.bitstream.entries import Stream
-from gscodec.branches.native.coefficients import round_alone
+from gscodec.branches.native.coefficients import in_steps, round_alone
 from gscodec.branches.native.components import code_layers, in_layers
 from gscodec.branches.native.palette import code_indices, in_a_row, pack_palette
 from gscodec.branches.native.placement import Neighbours
@@ -76,9 +76,9 @@ def cost(writers: Iterable[PlaneWriter], squared_error: float = 0.0) -> float:
 def rounded(sh_rest: F32, params: Params, weights: U8) -> tuple[I32, float]:
     """Codes int32[3 * K,n] of components float32[n,K,3], and the sum of their squared errors in steps."""
     codes, error = np.empty((3 * sh_rest.shape[1], len(sh_rest)), np.int32), 0.0
-    for own, wanted in in_layers(sh_rest, params, weights):
-        codes[own] = round_alone(wanted, AC_ROUND_UP)
-        error += float(np.square(wanted - codes[own].T).sum())
+    for own, layer in in_layers(sh_rest, params, weights):
+        codes[own] = round_alone(*layer, AC_ROUND_UP)
+        error += float(np.square(in_steps(*layer) - codes[own].T).sum())
     return codes, error
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bitstream_spec.layout import TILE_GEOMETRY, StreamKind
 from bitstream_spec.tables import CELL_PARTS, MAX_DEPTH
 from gscodec.branches.native.bases import to_components
-from gscodec.branches.native.coefficients import code_correction, round_alone
+from gscodec.branches.native.coefficients import code_correction, in_steps, round_alone
 from gscodec.branches.native.colour_bases import ColourTransform
 from gscodec.branches.native.components import code_layers, in_layers
 from gscodec.branches.native.encode_palette import PaletteEncoder
@@ -281,8 +281,11 @@ class TileEncoder:
     def _components(self, overlaps: Overlaps | None) -> I32:
         """Codes int32[3 * K,n] of all components but the first, in the finest steps."""
         codes = np.empty((3 * SH_REST_COUNTS[self.cloud.sh_degree], len(self.weights)), np.int32)
-        for own, wanted in in_layers(self.cloud.sh_rest, [self.params, *self.finer][-1], self.weights):
-            codes[own] = round_alone(wanted, AC_ROUND_UP) if overlaps is None else round_together(wanted, overlaps)
+        for own, layer in in_layers(self.cloud.sh_rest, [self.params, *self.finer][-1], self.weights):
+            if overlaps is None:
+                codes[own] = round_alone(*layer, AC_ROUND_UP)
+            else:
+                codes[own] = round_together(in_steps(*layer), overlaps)
         return codes
 
     def _coarse(self, codes: I32) -> tuple[I32, I64, I64]:
