@@ -62,7 +62,9 @@ def decode_geometry(payload: bytes, params: Params, tables: FrequencyTables, cou
     within = np.stack([centres(code, intervals, params.machine) for code in codes], axis=1)
     parts = parts_of_cells(cells, codes)
     order = curve_order(parts, depths)
-    cells, depths, within, parts = cells[order], depths[order], within[order], parts[order]
+    # Rows by np.take: it copies them at once where indexing goes through each number.
+    cells, within, parts = np.take(cells, order, axis=0), np.take(within, order, axis=0), np.take(parts, order, axis=0)
+    depths = depths[order]
     points = aligned_points(parts, depths)
     near = Neighbours.find(points, np.zeros((count, 0), np.int64))
     weights = _decode_weights(reader, depths, near)

@@ -118,7 +118,7 @@ class TileEncoder:
     def __init__(self, scheme: Scheme, cloud: GaussianCloud, rows: I64, classes: Classes, index: I64) -> None:
         self.params, *self.finer = scheme.params
         self.palette = scheme.palette
-        positions = cloud.positions[rows].astype(np.float64)
+        positions = np.take(cloud.positions, rows, axis=0).astype(np.float64)
         places = classes.places[index]
         origin = positions.min(axis=0)
         cell_size = self.params.values["cell_size"]
@@ -129,15 +129,18 @@ class TileEncoder:
         codes = morton_codes(cells, depths)
         tree_order = np.lexsort((codes, -depths.astype(np.int8)))
         self.leaf_codes, self.leaf_depths = codes[tree_order], depths[tree_order]
-        self.part_codes, within = self._within_cells(places_within(positions, cells, origin, sizes)[tree_order])
-        parts = parts_of_cells(cells[tree_order], self.part_codes)
+        # Rows by np.take: it copies them at once where indexing goes through each number.
+        wanted = np.take(places_within(positions, cells, origin, sizes), tree_order, axis=0)
+        self.part_codes, within = self._within_cells(wanted)
+        parts = parts_of_cells(np.take(cells, tree_order, axis=0), self.part_codes)
         along = curve_order(parts, self.leaf_depths)
-        order, parts, within = tree_order[along], parts[along], within[along]
+        order, parts, within = tree_order[along], np.take(parts, along, axis=0), np.take(within, along, axis=0)
         self.rows, self.depths, self.weights = rows[order], depths[order], classes.weights[index[order]]
         self.order = index[order]
-        exact, sizes = positions_of(cells[order], within, origin, sizes[order]), sizes[order] / CELL_PARTS
+        exact = positions_of(np.take(cells, order, axis=0), within, origin, sizes[order])
+        sizes = sizes[order] / CELL_PARTS
         decoded = as_float32(exact)
-        self.offsets = (positions[order] - exact) / sizes[:, None]
+        self.offsets = (np.take(positions, order, axis=0) - exact) / sizes[:, None]
         self.cloud = in_components(cloud.select(self.rows), scheme.colours, decoded)
         scales, self.axes = sorted_axes(self.cloud.log_scales, self.cloud.quats_wxyz)
         self.scale_logs = scales / LN2_PER_UNIT
