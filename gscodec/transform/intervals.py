@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from gscodec.transform.trellis import best_path, first_cost, first_halved, states_before, survive
+from gscodec.transform.trellis import best_path, first_cost, first_halved, survive, ways_to
 
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -38,20 +38,21 @@ def centres(codes: npt.NDArray[Any], levels: I64, machine: I64) -> F64:
 def interval_codes(points: F64, levels: I64, machine: I64) -> I32:
     """Inverse of ``centres``: codes int32[n] of points float64[n]."""
     states, upper, dependent = len(machine), first_halved(machine), len(machine) > 1
-    before, cost = states_before(machine), first_cost(states, 0)
+    ways, cost = ways_to(machine), first_cost(states, 0)
     came, codes = np.empty((len(points), states), np.uint8), np.empty((len(points), states), np.int32)
-    branch, code_of = np.empty((states, 2)), np.empty((states, 2), np.int32)
+    branch, code_of = np.empty(2 * states), np.empty(2 * states, np.int32)
     for i in range(len(points)):
         place, last = (min(max(points[i], -1.0), 1.0) + 1.0) * 0.5 * levels[i] - 0.5, levels[i] - 1
         if not dependent or levels[i] < LEAST_DEPENDENT:
             for s in range(states):
                 came[i, s], codes[i, s] = s, np.int32(min(max(np.floor(place + 0.5), 0), last))
             continue
-        for s in range(states):
-            wanted = place - 0.25 if s >= upper else place + 0.25
+        for first in (0, upper):  # all states of a quantiser wait for the same place
+            wanted = place - 0.25 if first else place + 0.25
             for parity in range(2):
                 code = 2.0 * np.rint((wanted - parity) * 0.5) + parity
                 code = code + 2.0 if code < 0.0 else code - 2.0 if code > last else code
-                code_of[s, parity], branch[s, parity] = np.int32(code), cost[s] + (code - wanted) ** 2
-        survive(i, branch, code_of, before, cost, came, codes)
+                for s in range(first, first + upper):
+                    code_of[2 * s + parity], branch[2 * s + parity] = np.int32(code), cost[s] + (code - wanted) ** 2
+        survive(i, branch, code_of, ways, cost, came, codes)
     return best_path(cost, came, codes)

@@ -30,6 +30,7 @@ PLAIN: I64 = np.zeros((1, 2), np.int64)  # one state, that of quantiser 0: each 
 MAX_CODE = float((1 << 31) - 2)  # so that its neighbour of the other parity fits an int32, too
 MOST_ERROR = 4.0  # steps that count of an error: what is clipped is not for others to make up for
 _NEVER = 1e300
+_1 = np.uint64(1)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -68,18 +69,18 @@ def quantise_against(values: F64, errors: F64, shares: F32, machine: I64, state:
     """
     count, reach = shares.shape
     states, upper = len(machine), first_halved(machine)
-    before, cost = states_before(machine), first_cost(states, state)
+    ways, cost = ways_to(machine), first_cost(states, state)
     came, codes = np.empty((count, states), np.uint8), np.empty((count, states), np.int32)
-    branch, squared, error_of = np.empty((states, 2)), np.empty((states, 2)), np.empty((states, 2))
-    code_of = np.empty((states, 2), np.int32)
+    branch, squared, error_of = np.empty(2 * states), np.empty((states, 2)), np.empty((states, 2))
+    code_of = np.empty(2 * states, np.int32)
     recent, moved = np.zeros((states, reach), np.float32), np.zeros((states, reach), np.float32)
     for i in range(count):
         for s in range(states):
             alike = 0 if s < upper else upper
             if reach == 0 and alike < s:  # all states of a quantiser wait for the same value
                 for parity in range(2):
-                    code_of[s, parity] = code_of[alike, parity]
-                    branch[s, parity] = cost[s] + squared[alike, parity]
+                    code_of[2 * s + parity] = code_of[2 * alike + parity]
+                    branch[2 * s + parity] = cost[s] + squared[alike, parity]
                 continue
             around = errors[i]
             for b in range(reach):
@@ -87,10 +88,10 @@ def quantise_against(values: F64, errors: F64, shares: F32, machine: I64, state:
             wanted = min(max(values[i] - around, -MAX_CODE), MAX_CODE)
             for parity in range(2):
                 code, error = _nearest(wanted, s >= upper, parity)
-                code_of[s, parity], error_of[s, parity] = np.int32(code), error - around
+                code_of[2 * s + parity], error_of[s, parity] = np.int32(code), error - around
                 squared[s, parity] = error * error
-                branch[s, parity] = cost[s] + squared[s, parity]
-        survive(i, branch, code_of, before, cost, came, codes)
+                branch[2 * s + parity] = cost[s] + squared[s, parity]
+        survive(i, branch, code_of, ways, cost, came, codes)
         if reach > 0:
             for s in range(states):
                 origin, error = came[i, s], error_of[came[i, s], codes[i, s] & 1]
@@ -121,15 +122,15 @@ def _nearest(value: Any, halved: Any, parity: Any) -> Any:
 
 
 @nb.njit(cache=True, nogil=True)
-def states_before(machine: I64) -> I64:
-    """int64[S,2,2]: the two (state, parity) that lead to each state."""
-    before, found = np.zeros((len(machine), 2, 2), np.int64), np.zeros(len(machine), np.int64)
+def ways_to(machine: I64) -> npt.NDArray[np.uint64]:
+    """uint64[2,S]: the two ways that lead to each state, 2 * the state that they leave + the parity of the code."""
+    ways, found = np.zeros((2, len(machine)), np.uint64), np.zeros(len(machine), np.int64)
     for s in range(len(machine)):
         for parity in range(2):
             to = machine[s, parity]
-            before[to, found[to], 0], before[to, found[to], 1] = s, parity
+            ways[found[to], to] = 2 * s + parity
             found[to] += 1
-    return before
+    return ways
 
 
 @nb.njit(forceinline=True)
@@ -141,20 +142,19 @@ def first_cost(states: Any, state: Any) -> Any:
 
 
 @nb.njit(forceinline=True)
-def survive(i: Any, branch: Any, code_of: Any, before: Any, cost: Any, came: Any, codes: Any) -> None:
+def survive(i: Any, branch: Any, code_of: Any, ways: Any, cost: Any, came: Any, codes: Any) -> None:
     """Keep the better way to each state at value i: where it came from, its code, and its cost above the least.
 
-    branch float64[S,2], code_of int32[S,2]: cost so far, and code, of the ways that leave each state with each parity;
+    branch float64[2 * S], code_of int32[2 * S]: cost so far, and code, of each way; ways uint64[2,S] of ``ways_to``;
     cost float64[S], came uint8[n,S], codes int32[n,S] by the state that is reached.
     """
     least = _NEVER
-    for s in range(len(before)):
-        first, second = branch[before[s, 0, 0], before[s, 0, 1]], branch[before[s, 1, 0], before[s, 1, 1]]
-        way = 0 if first <= second else 1
-        origin, parity = before[s, way, 0], before[s, way, 1]
-        came[i, s], codes[i, s], cost[s] = origin, code_of[origin, parity], min(first, second)
+    for s in range(len(cost)):
+        first, second = branch[ways[0, s]], branch[ways[1, s]]
+        way = ways[0, s] if first <= second else ways[1, s]
+        came[i, s], codes[i, s], cost[s] = way >> _1, code_of[way], min(first, second)
         least = min(least, cost[s])
-    for s in range(len(before)):
+    for s in range(len(cost)):
         cost[s] -= least
 
 
