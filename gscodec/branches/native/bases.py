@@ -102,22 +102,27 @@ def region_bytes(sh_degree: int) -> int:
     return 12 + SH_REST_COUNTS[sh_degree] * (SH_REST_COUNTS[sh_degree] + 1)
 
 
+_INFINITY = np.uint64(0x7FF << 52)  # bits of a float64
+
+
 @nb.njit(cache=True, nogil=True)
 def _nearest(positions: F32, centres: F32) -> U8:
     count = len(centres)
     columns = np.empty((3, count))
     columns[:] = centres.T
     regions, squared = np.zeros(len(positions), np.uint8), np.empty(count)
+    bits = squared.view(np.uint64)  # of squares in the order of these, NaN above all: their least is vectorised
     for i in range(len(positions)):
         px, py, pz = np.float64(positions[i, 0]), np.float64(positions[i, 1]), np.float64(positions[i, 2])
         for r in range(count):
             x, y, z = px - columns[0, r], py - columns[1, r], pz - columns[2, r]
             squared[r] = (x * x + y * y) + z * z
-        best = np.inf
+        least = _INFINITY
         for r in range(count):
-            if squared[r] < best:
-                best = squared[r]
-                regions[i] = r
+            least = min(least, bits[r])
+        if least < _INFINITY:
+            while bits[regions[i]] != least:
+                regions[i] += 1
     return regions
 
 

@@ -133,14 +133,21 @@ def _covariances(sample: Sample, regions: U8, count: int) -> list[F64]:
 
 @nb.njit(cache=True, nogil=True)
 def _add_squares(sums: F64, sh: F32, regions: U8, weights: F64) -> None:
-    """Upper triangles of x xᵀ of each channel's SH x, weighted, into float64[R,C,C]."""
+    """x xᵀ of each channel's SH x, weighted, into float64[R,C,C], of which the upper triangles count.
+
+    Whole rows, for that is what compilers vectorise.
+    """
     terms = sums.shape[1]
+    own = np.empty(terms)
     for i in range(len(sh)):
+        region = sums[regions[i]]
         for c in range(3):
             for k in range(terms):
-                scaled = weights[i] * np.float64(sh[i, k, c])
-                for m in range(k, terms):
-                    sums[regions[i], k, m] += scaled * sh[i, m, c]
+                own[k] = sh[i, k, c]
+            for k in range(terms):
+                scaled, row = weights[i] * own[k], region[k]
+                for m in range(terms):
+                    row[m] += scaled * own[m]
 
 
 def _symmetric(upper: F64) -> F64:
