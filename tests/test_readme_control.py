@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gscodec_tools.readme_control import larger_table, progressive_table, target_tables
+from gscodec_tools.readme_control import larger_table, palette_table, progressive_table, target_tables
 
 
 def target(
@@ -116,3 +116,10 @@ def test_the_first_part_of_a_file() -> None:
         "",
     ]
     assert progressive_table([]) == []
+
+
+def test_palettes() -> None:
+    coded = {"components": {"bytes": 1_000, "psnr": 40.123}, "chosen": {"bytes": 900, "psnr": 41.0}}
+    row = {"scene": "skull", "splats": 9000, "entries": 4096, "quality": 75.0, "palette": True, **coded}
+    assert palette_table([row])[-2] == "| skull, 4,096 | 75 | 1,000, 40.12 dB | 900, 41.00 dB | yes |"
+    assert palette_table([]) == []

@@ -133,3 +133,21 @@ def _cut_cell(scene: Tree, share: float) -> str:
         return "–"
     values = found[0]["normal"]["psnr"], found[0]["progressive"]["psnr"], found[0]["separate_psnr"]
     return f"{', '.join('–' if value is None else f'{value:.1f}' for value in values)} dB"
+
+
+def palette_table(rows: Sequence[Tree]) -> list[str]:
+    """Lines from the rows of palette.json: scenes of which SH were vectors of a codebook."""
+    if not rows:
+        return []
+    lines = [
+        "Scenes whose SH were quantised as vectors before (by a k-means; skull: from a SOG file): bytes and PSNR with",
+        "components of each splat, and as gsenc codes them, by a palette where that costs less.",
+        "",
+        "| scene, vectors | quality | components | as coded | palette |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = [f"{row[kind]['bytes']:,}, {row[kind]['psnr']:.2f} dB" for kind in ("components", "chosen")]
+        head = f"{row['scene']}, {row['entries']:,} | {row['quality']:g}"
+        lines.append(f"| {head} | {' | '.join(cells)} | {'yes' if row['palette'] else 'no'} |")
+    return [*lines, ""]

@@ -4,7 +4,7 @@
 
 ``--check`` writes nothing and fails if the README does not say what results/ says. Rate and distortion come from
 results/rd/, the rows of `gsrd run`, pruning from results/prune/, the rows of `gsrd prune`, with the report's own
-arithmetic; without rows the README has none of it, nor of targets and progressive order without their files.
+arithmetic; without rows the README has none of it, nor of targets, progressive order and palettes without their files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gscodec_tools.readme_control import larger_table, progressive_table, target_tables
+from gscodec_tools.readme_control import larger_table, palette_table, progressive_table, target_tables
 from gscodec_tools.readme_pruning import pruning_tables
 from gscodec_tools.report.markdown import rate_tables
 from gscodec_tools.report.prune_rows import PruneScene, load_pruning
@@ -35,7 +35,7 @@ def section(results: Path) -> str:
     Raises BadInputError for bad rows in rd/ and prune/.
     """
     names = ["errors", "lossless", "scale", "render", "bit_exact", "entropy"]
-    names += [name for name in ("targets", "progressive") if (results / f"{name}.json").is_file()]
+    names += [name for name in ("targets", "progressive", "palette") if (results / f"{name}.json").is_file()]
     found = {name: json.loads((results / f"{name}.json").read_text(encoding="utf-8")) for name in names}
     targets, progressive = (found.get(name, {}).get("scenes", []) for name in ("targets", "progressive"))
     scenes = load_results(results) if has_results(results) else []
@@ -52,6 +52,7 @@ def section(results: Path) -> str:
         *target_tables(targets),
         *pruning_tables(pruned),
         *progressive_table(progressive),
+        *palette_table(found.get("palette", {}).get("rows", [])),
         *_error_table(found["errors"]["scenes"]),
         *_lossless_table(found["lossless"]["files"]),
         *_scale_table(found["scale"]),
