@@ -244,11 +244,12 @@ def decode(data: bytes) -> Scene:
 def decode_native(streams: Streams, header: Header, counts: list[int]) -> Iterator[list[bytes]]:
     """The arrays of each tile of a file of the native branch."""
     params = geometry.read_params(whole_file(streams, PARAMS, geometry.PARAMS_BYTES))
-    groups = geometry.read_groups(payload(streams, -1, TABLES, (RAW, ZSTD), 0, geometry.TABLES_AT_MOST))
+    shared = has_palette(streams, header)
+    groups = read_groups(streams, shared)
     most = geometry.REGIONS_AT_MOST * geometry.region_bytes(header.rest)
     stored = payload(streams, -1, BASES, (RAW, ZSTD), 0, most) if header.rest else b""
     bases = geometry.read_bases(stored, header.rest)
-    entries = read_palette(streams, header, params)
+    entries = read_palette(streams, header, params, groups[5] + groups[6]) if shared else None
     stages, tables = read_refinements(streams, params)
     # GEOMETRY, OPACITY, SCALE, ROTATION, DC, and without a palette AC1 .. AC*d*
     layers = range(1, header.sh_degree + 1) if entries is None else ()
@@ -265,6 +266,20 @@ def decode_native(streams: Streams, header: Header, counts: list[int]) -> Iterat
         yield native.tile_arrays(decoded, params.dependent, bases)
 
 
+def has_palette(streams: Streams, header: Header) -> bool:
+    """Whether the file has PALETTE; one that is skipped does not count."""
+    found = header.sh_degree > 0 and (-1, PALETTE) in streams
+    require(not found or (-1, REFINEMENTS) not in streams, "a file has both PALETTE and REFINEMENTS")
+    return found
+
+
+def read_groups(streams: Streams, shared: bool) -> list[list[Table]]:
+    """TABLES: its groups; shared: whether the file has PALETTE."""
+    sizes = geometry.GROUP_SIZES if shared else geometry.GROUP_SIZES[:-1]
+    data = payload(streams, -1, TABLES, (RAW, ZSTD), 0, sum(sizes) * geometry.TABLE_AT_MOST)
+    return geometry.read_groups(data, sizes)
+
+
 def read_refinements(streams: Streams, params: Params) -> tuple[list[Params], list[Table]]:
     """PARAMS and the parameters of each refinement, and the tables of REFINEMENTS; a file may have none."""
     if (-1, REFINEMENTS) not in streams:
@@ -273,15 +288,12 @@ def read_refinements(streams: Streams, params: Params) -> tuple[list[Params], li
     return refinements.read_refinements(data, params)
 
 
-def read_palette(streams: Streams, header: Header, params: Params) -> Entries | None:
-    """PALETTE, which a file may have if its SH degree is above 0."""
-    if header.sh_degree == 0 or (-1, PALETTE) not in streams:
-        return None
-    require((-1, REFINEMENTS) not in streams, "a file has both PALETTE and REFINEMENTS")
+def read_palette(streams: Streams, header: Header, params: Params, tables: list[Table]) -> Entries:
+    """PALETTE; tables: the groups AC and PALETTE."""
     size = palette.entry_bytes(header.sh_degree)
     data = payload(streams, -1, PALETTE, (RANS,), size, size * palette.ENTRIES_AT_MOST)
     raw_length = streams[-1, PALETTE].raw_length
-    return palette.decode_palette(data, raw_length, header.splat_count, header.sh_degree, params)
+    return palette.decode_palette(data, raw_length, header.splat_count, header.sh_degree, params, tables)
 
 
 def decode_lossless(streams: Streams, header: Header, counts: list[int], schema: Schema) -> Iterator[list[bytes]]:

@@ -20,8 +20,8 @@ Ints = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
 
 ALPHABET = 72
-GROUP_SIZES = (1048, 256, 192, 212, 221, 378)  # GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC
-TABLES_AT_MOST = sum(GROUP_SIZES) * (1 + 3 * ALPHABET)  # bytes
+GROUP_SIZES = (1048, 256, 192, 212, 221, 378, 163)  # GEOMETRY, OPACITY, SCALE, ROTATION, DC, AC, PALETTE
+TABLE_AT_MOST = 1 + 3 * ALPHABET  # bytes
 SPLATS_AT_MOST = 1048576  # of a tile
 PARAMS_BYTES = 340
 REGIONS_AT_MOST = 256  # of BASES
@@ -81,10 +81,10 @@ def read_params(data: bytes) -> Params:
     return Params(reals[:3], reals[3], reals[4], *own, np.array(prior), profile, predictors[:5], predictors[5:])
 
 
-def read_groups(data: bytes) -> list[list[Table]]:
-    """TABLES: the six groups."""
-    tables = read_tables(data, sum(GROUP_SIZES), ALPHABET)
-    ends = [sum(GROUP_SIZES[:number]) for number in range(len(GROUP_SIZES) + 1)]
+def read_groups(data: bytes, sizes: Sequence[int]) -> list[list[Table]]:
+    """TABLES: the groups, of these numbers of tables."""
+    tables = read_tables(data, sum(sizes), ALPHABET)
+    ends = [sum(sizes[:number]) for number in range(len(sizes) + 1)]
     return [tables[start:end] for start, end in pairwise(ends)]
 
 

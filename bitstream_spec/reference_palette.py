@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .reference_common import Planes, Table, read_tables, require
-from .reference_geometry import ALPHABET, Ints, Params, Tile, ranks_and_levels, read
+from .reference_common import Planes, Table, require
+from .reference_geometry import Ints, Params, Tile, ranks_and_levels, read
 from .reference_native import read_components
 
 ENTRIES_AT_MOST = 262144
-WEIGHT_TABLE, INDEX_TABLE, TABLE_COUNT = 378, 379, 541  # the tables before WEIGHT_TABLE are those of components
-TABLES_AT_MOST = TABLE_COUNT * (1 + 3 * ALPHABET)  # bytes
+WEIGHT_TABLE, INDEX_TABLE = 378, 379  # the tables before WEIGHT_TABLE are those of components
 
 
 # ---- PALETTE
@@ -25,7 +24,7 @@ class Entries:
     """PALETTE."""
 
     components: Ints  # [K, 3, M]: o of components 1 .. K
-    tables: list[Table]
+    tables: list[Table]  # the groups AC and PALETTE
 
 
 def entry_bytes(degree: int) -> int:
@@ -33,16 +32,16 @@ def entry_bytes(degree: int) -> int:
     return 12 * ((degree + 1) ** 2 - 1)
 
 
-def decode_palette(data: bytes, raw_length: int, splats: int, degree: int, params: Params) -> Entries:
-    """PALETTE and its rules; splats: splat_count of HEADER."""
-    require(len(data) >= 8, "PALETTE: truncated")
-    count, length = struct.unpack_from("<2I", data)
+def decode_palette(
+    data: bytes, raw_length: int, splats: int, degree: int, params: Params, tables: list[Table]
+) -> Entries:
+    """PALETTE and its rules; splats: splat_count of HEADER; tables: the groups AC and PALETTE."""
+    require(len(data) >= 4, "PALETTE: truncated")
+    (count,) = struct.unpack_from("<I", data)
     require(1 <= count <= min(ENTRIES_AT_MOST, splats), f"PALETTE: {count} entries")
     require(raw_length == entry_bytes(degree) * count, "PALETTE: raw_length does not fit the number of entries")
-    require(length <= min(TABLES_AT_MOST, len(data) - 8), f"PALETTE: length of the tables is {length}")
-    tables = read_tables(data[8 : 8 + length], TABLE_COUNT, ALPHABET)
-    require(all(len(t.frequencies) <= 2 for t in tables[INDEX_TABLE:]), "PALETTE: table of INDICES is not of bits")
-    return Entries(decode_entries(Planes(data[8 + length :], tables), count, degree, params), tables)
+    require(all(len(t.frequencies) <= 2 for t in tables[INDEX_TABLE:]), "TABLES: table of INDICES is not of bits")
+    return Entries(decode_entries(Planes(data[4:], tables), count, degree, params), tables)
 
 
 def decode_entries(planes: Planes, count: int, degree: int, params: Params) -> Ints:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from .reference_common import Planes, Table, read_tables, require
-from .reference_geometry import ALPHABET, LEVELS, Ints, Params, Steps, Tile, clamp, read_signed, steps_of
+from .reference_geometry import ALPHABET, LEVELS, TABLE_AT_MOST, Ints, Params, Steps, Tile, clamp, read_signed, steps_of
 from .reference_native import (
     Energies,
     ac_context,
@@ -24,7 +24,7 @@ from .reference_native import (
 MOST = 3  # refinements
 REFINEMENT_BYTES = 208  # NATIVE_REFINEMENT
 TABLE_COUNT = 2847
-REFINEMENTS_AT_MOST = 1 + MOST * REFINEMENT_BYTES + TABLE_COUNT * (1 + 3 * ALPHABET)  # bytes
+REFINEMENTS_AT_MOST = 1 + MOST * REFINEMENT_BYTES + TABLE_COUNT * TABLE_AT_MOST  # bytes
 
 
 # ---- REFINEMENTS, Parameters of refinement r

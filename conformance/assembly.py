@@ -35,7 +35,7 @@ from gscodec.bitstream.source import BytesSource
 from gscodec.branches.lossless import decode as lossless
 from gscodec.branches.native import decode as native
 from gscodec.branches.native import decode_geometry as native_geometry
-from gscodec.branches.native.syntax import TABLE_COUNTS, table_group
+from gscodec.branches.native.syntax import ENTRY_WEIGHT, PALETTE_TABLES, TABLE_COUNTS, table_group
 from gscodec.decoder import decode
 from gscodec.entropy.bytes import compress, decompress
 from gscodec.entropy.planes import PlaneReader, PlaneWriter
@@ -237,7 +237,9 @@ def tables_of(parts: Parts) -> U16:
     """The frequencies uint16[T,72] of a native file."""
     stream = parts.find(StreamKind.TABLES)
     packed = decompress(stream.coder, stream.payload, stream.raw_length, stream.raw_length)
-    return unpack(packed, sum(TABLE_COUNTS.values()), ALPHABET)
+    palette = any((own.kind, own.tile) == (StreamKind.PALETTE, None) for own in parts.streams)
+    count = sum(TABLE_COUNTS.values()) + (PALETTE_TABLES - ENTRY_WEIGHT if palette else 0)
+    return unpack(packed, count, ALPHABET)
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def main_cases() -> list[Case]:
             f"{count} splats of SH degree {degree} that share {entries} entries of a palette.",
             lambda n=count, d=degree, m=entries: native(with_shared_sh(scene(n, d, 170 + d), m, d), palette=True),
         )
-    add("native-palette-tiles", "A palette of 40 entries for five tiles.",
+    add("native-palette-tiles", "A palette of 40 entries for several tiles.",
         lambda: native(with_shared_sh(scene(200, 1, 175), 40, 5), tile_splats=40, palette=True))  # fmt: skip
     add("native-palette-one", "A palette of one entry: INDICES has no bits.",
         lambda: native(with_shared_sh(scene(40, 2, 176), 1, 6), palette=True))  # fmt: skip

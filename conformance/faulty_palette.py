@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from bitstream_spec.layout import Coder, StreamKind
-from conformance.assembly import Parts, put_bytes
+from conformance.assembly import Parts, put_bytes, put_tables, tables_of
 from conformance.cases import Case, native
 from conformance.faulty_base import CORRUPT, fault
 from conformance.palettes import Coded, recoded
 from conformance.sample_clouds import scene
 from conformance.uncommon_palettes import ENTRIES, base
-from gscodec.branches.native.syntax import ENTRY_WEIGHT, INDEX
+from gscodec.branches.native.syntax import ENTRY_WEIGHT, INDEX, PALETTE_TABLES
 from gscodec.entropy.tables import TOTAL
 
+U16 = npt.NDArray[np.uint16]
 PALETTE, INDICES = StreamKind.PALETTE, StreamKind.INDICES
 
 
@@ -25,18 +27,14 @@ def palette_cases() -> Iterator[Case]:
     """All of them."""
     for name, sentence, about, payload in (
         ("empty", "PALETTE of no bytes.", "truncated", lambda _: b""),
-        ("head", "PALETTE ends within its head.", "truncated", lambda d: d[:7]),
-        ("head-only", "PALETTE ends after its head.", "tables", lambda d: d[:8]),
+        ("head", "PALETTE ends within its head.", "truncated", lambda d: d[:3]),
+        ("head-only", "PALETTE ends after its head.", "truncated planes", lambda d: d[:4]),
         ("zero", "A palette of no entries.", "number of entries", lambda d: number(d, 0)),
         ("huge", "A palette of 262145 entries.", "number of entries", lambda d: number(d, 262145)),
         ("2-32", "A palette of 4294967295 entries.", "number of entries", lambda d: number(d, (1 << 32) - 1)),
         ("splats", "An entry more than splats.", "number of entries", lambda d: number(d, 25)),
         ("less", "An entry less than PALETTE has.", "raw length", lambda d: number(d, ENTRIES - 1)),
         ("more", "An entry more than PALETTE has.", "raw length", lambda d: number(d, ENTRIES + 1)),
-        ("tables-long", "The tables end behind PALETTE.", "tables", lambda d: put_bytes(d, 4, b"\xff\xff\xff\x7f")),
-        ("tables-0", "Tables of no bytes.", "table", lambda d: put_bytes(d, 4, bytes(4))),
-        ("tables-less", "The tables are a byte too short.", "table", lambda d: resized(d, -1)),
-        ("tables-more", "The tables are a byte too long.", "table", lambda d: resized(d, 1)),
         ("short", "PALETTE is two bytes too short.", "", lambda d: d[:-2]),
         ("long", "A byte follows PALETTE.", "", lambda d: d + b"\1"),
     ):
@@ -49,13 +47,20 @@ def palette_cases() -> Iterator[Case]:
         sentence = f"PALETTE with coder {coder.name}."
         yield fault(f"palette-{coder.name.lower()}", sentence, CORRUPT, "coder", lambda c=coder: with_coder(PALETTE, c))
     for name, sentence, about, build in (
-        ("missing", "There are INDICES but no PALETTE.", "missing", lambda: base().without(PALETTE).file()),
+        ("missing", "INDICES but no PALETTE.", "missing", lambda: without_group(base().without(PALETTE)).file()),
         ("of-tile", "PALETTE as a stream of tile 0.", "missing", of_tile),
         ("refined", "A progressive file with a PALETTE.", "refinements cannot correct a palette", refined),
         ("weight-class", "Weight class 32 of an entry.", "weight class", lambda: changed(heavy)),
         ("bit-2", "A table of INDICES gives 2.", "neither 0 nor 1", lambda: changed(two)),
         ("bit-71", "A table of INDICES that is not used gives 71.", "neither 0 nor 1", lambda: changed(unused)),
         ("class-missing", "The weight class of an entry is missing.", "", lambda: changed(short)),
+        ("six-groups", "TABLES have no group PALETTE.", "table", lambda: without_group(base()).file()),
+        ("missing-tables", "PALETTE is not there, its group of TABLES is.", "table",
+         lambda: base().without(PALETTE).file()),
+        ("table-less", "A table less than there must be in TABLES.", "table",
+         lambda: with_tables(lambda freqs: freqs[:-1])),
+        ("table-more", "A table more than there must be in TABLES.", "table",
+         lambda: with_tables(lambda freqs: np.concatenate([freqs, freqs[-1:]]))),
         ("no-table-class", "No table for the weight classes of entries.", "", lambda: without_table(ENTRY_WEIGHT)),
         ("no-table-bit", "No table for the first bits of INDICES.", "", lambda: without_table(INDEX + 4)),
         ("other", "Another code of an entry.", "digest", lambda: changed(other)),
@@ -83,11 +88,6 @@ def number(data: bytes, entries: int) -> bytes:
     return put_bytes(data, 0, struct.pack("<I", entries))
 
 
-def resized(data: bytes, by: int) -> bytes:
-    """PALETTE with another length of its tables."""
-    return put_bytes(data, 4, struct.pack("<I", int.from_bytes(data[4:8], "little") + by))
-
-
 def of_entries(entries: int) -> bytes:
     """Another number of entries, and the raw_length that belongs to it."""
     return base().put(PALETTE, None, number(base().payload(PALETTE), entries), raw_length=36 * entries).file()
@@ -101,7 +101,7 @@ def with_coder(kind: StreamKind, coder: Coder) -> bytes:
 
 def of_tile() -> bytes:
     """PALETTE moved to tile 0."""
-    return base().without(PALETTE).plus(replace(base().find(PALETTE), tile=0)).file()
+    return without_group(base().without(PALETTE).plus(replace(base().find(PALETTE), tile=0))).file()
 
 
 def refined() -> bytes:
@@ -131,34 +131,24 @@ def changed(change: Callable[[Coded], None]) -> bytes:
     return recoded(base(), change).file()
 
 
+def without_group(parts: Parts) -> Parts:
+    """TABLES as in a file without a palette."""
+    return put_tables(parts, tables_of(base())[: ENTRY_WEIGHT - PALETTE_TABLES])
+
+
+def with_tables(change: Callable[[U16], U16]) -> bytes:
+    """The base file with other TABLES; nothing is coded anew."""
+    return put_tables(base(), change(tables_of(base()))).file()
+
+
 def without_table(context: int) -> bytes:
-    """The base file with a table less than there must be. Whatever was coded in it is coded in another one."""
-    data = base().payload(PALETTE)
-    size = int.from_bytes(data[4:8], "little")
-    tables, at = data[8 : 8 + size], 0
-    for _ in range(context):
-        at = after(tables, at)
-    cut = tables[:at] + b"\0" + tables[after(tables, at) :]
-    payload = data[:4] + struct.pack("<I", len(cut)) + cut + data[8 + size :]
-    return base().put(PALETTE, None, payload).file()
+    """The base file with a table less than there must be; ``context`` as PALETTE counts."""
 
+    def cut(freqs: U16) -> U16:
+        freqs[len(freqs) - PALETTE_TABLES + context] = 0
+        return freqs
 
-def after(tables: bytes, at: int) -> int:
-    """Where the table behind the one at ``at`` begins."""
-    symbols, at = leb128(tables, at)
-    for _ in range(symbols):
-        _, at = leb128(tables, at)
-    return at
-
-
-def leb128(data: bytes, at: int) -> tuple[int, int]:
-    """(number, where the next one begins)."""
-    value, shift = 0, 0
-    while True:
-        value |= (data[at] & 127) << shift
-        shift, at = shift + 7, at + 1
-        if data[at - 1] < 128:
-            return value, at
+    return with_tables(cut)
 
 
 def heavy(coded: Coded) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstream_spec.layout import StreamKind
-from conformance.assembly import Parts, Plane, record, writer_of
+from conformance.assembly import Parts, Plane, put_tables, record, tables_of, writer_of
 from conformance.plain_bands import decode_layer
 from gscodec import decode
 from gscodec.branches.native import palette as native_palette
@@ -25,7 +25,10 @@ U16 = npt.NDArray[np.uint16]
 
 @dataclass
 class Coded:
-    """``count`` of entries; the planes of PALETTE, and of INDICES by tile; frequencies uint16[541,72] of both."""
+    """``count`` of entries; the planes of PALETTE, and of INDICES by tile; frequencies uint16[541,72] of both.
+
+    These are the last of TABLES, from the group AC on.
+    """
 
     count: int
     entries: list[Plane]
@@ -67,9 +70,10 @@ def recoded(parts: Parts, change: Callable[[Coded], None]) -> Parts:
     coded = Coded(count, made[0], [planes[StreamKind.INDICES, tile] for tile in tiles], np.zeros((0, 0), np.uint16))
     coded.freqs = coded.fitting()
     change(coded)
-    tables = FrequencyTables(coded.freqs)
-    payload = pack_palette(coded.count, tables, writer_of(coded.entries, PALETTE_TABLES).finish(tables))
-    parts = parts.put(StreamKind.PALETTE, None, payload)
+    tables, freqs = FrequencyTables(coded.freqs), tables_of(parts)
+    freqs[-PALETTE_TABLES:] = coded.freqs
+    payload = pack_palette(coded.count, writer_of(coded.entries, PALETTE_TABLES).finish(tables))
+    parts = put_tables(parts, freqs).put(StreamKind.PALETTE, None, payload)
     for tile in tiles:
         parts = parts.put(StreamKind.INDICES, tile, writer_of(coded.indices[tile], PALETTE_TABLES).finish(tables))
     return parts

@@ -76,11 +76,11 @@ class EncodeConfig:
     ``preset``: one of PRESETS, how long the native encoder looks for a smaller file of the same quality.
     ``offsets`` shift bits from one attribute to another, native branch only.
 
-    ``progressive``: the file begins with the whole scene in coarse steps and refines it, a few per cent larger in all;
+    ``progressive``: the file begins with the whole scene in coarse steps and refines it, about an eighth larger in all;
     native branch only. ``refinements``: how often, 1..3; None: as often as leaves something to see before.
 
-    ``palette``: SH beyond DC that splats share are coded once where that is shorter, native branch only, not with
-    ``progressive``; False: never.
+    ``palette``: SH beyond DC that splats share are coded once where that costs less, bytes and errors taken
+    together, native branch only, not with ``progressive``; False: never.
 
     ``strict``: a splat that cannot be coded is an error instead of being left out. ``threads`` None means all
     cores. Raises BadInputError for a value out of range.

@@ -124,8 +124,8 @@ class Decoder:
         self.header = container.header
         self._ignore_checksums = ignore_checksums
         self._branch = DECODERS[self.header.branch]
-        self._layers = self._branch.layers_of(self.header.sh_degree)
         of_file = [entry for entry in container.entries if entry.tile is None and entry.known]
+        self._layers = self._branch.layers_of(self.header.sh_degree, [entry.kind for entry in of_file])
         if not all(map(container.complete, of_file)):
             tiles = {entry.tile for entry in container.entries if entry.tile is not None}
             raise too_few_bytes(container.available, least_bytes(container, tiles, self._layers))

@@ -161,7 +161,8 @@ def inspect(source: Source, limits: DecodeLimits = NO_LIMITS, ignore_checksums: 
         highest = header.sh_degree + (len(refinements.params) if refinements else 0)
         meta = container.read(StreamKind.META) if container.find(StreamKind.META) else None
         comments = unpack_meta(meta, header).comments
-    ends = layer_ends(container, DECODERS[header.branch].layers_of(header.sh_degree), highest)
+    of_file = [entry.kind for entry in container.entries if entry.tile is None]
+    ends = layer_ends(container, DECODERS[header.branch].layers_of(header.sh_degree, of_file), highest)
     return FileInfo(source.size, header, tiles, sizes, numbers, comments, extras, params, *ends)
 
 

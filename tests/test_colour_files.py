@@ -128,7 +128,7 @@ def test_lower_degrees_and_cut_files(coded: tuple[GaussianCloud, bytes]) -> None
     bases = bases_of(data)
     (matrix,) = complete(bases)
     components = np.einsum("nkc,kj->njc", sh_of(whole), np.linalg.inv(matrix))
-    ends = layer_ends(Container.open(BytesSource(data)), native.layers_of(degree), degree)[0]
+    ends = layer_ends(Container.open(BytesSource(data)), native.layers_of(degree, []), degree)[0]
     for layers in range(degree + 1):
         count = SH_REST_COUNTS[layers] + 1
         some = components.copy()

@@ -16,9 +16,10 @@ from conformance.sample_clouds import scene, with_shared_sh
 from gscodec import EncodeConfig, decode
 from gscodec.bitstream.container import Container
 from gscodec.bitstream.source import BytesSource
-from gscodec.branches.native import encode_palette
+from gscodec.branches.native import decode as native_decode
+from gscodec.branches.native import encode_palette, repeats
 from gscodec.branches.native import palette as native
-from gscodec.branches.native.encode_palette import entry_classes
+from gscodec.branches.native.encode_palette import ERROR_PER_BIT, PaletteEncoder, cost, entry_classes
 from gscodec.branches.native.placement import Neighbours
 from gscodec.branches.native.repeats import SharedSh, find_shared, halving_order
 from gscodec.branches.native.settings import AC_ROUND_UP
@@ -28,6 +29,8 @@ from gscodec.encoder import encode_chunks
 from gscodec.entropy.planes import PlaneReader, PlaneWriter
 from gscodec.entropy.tables import FrequencyTables, normalise
 from gscodec.errors import CorruptStreamError
+from gscodec.rate.codec import CloudCodec
+from gscodec.rate.model import Choice
 from gscodec.transform.neighbours import level_order, ranked_zeros
 
 I64 = npt.NDArray[np.int64]
@@ -116,7 +119,7 @@ def test_nothing_shared_is_found_where_there_is_nothing() -> None:
         assert find_shared(scene(1, 2, 9).sh_rest, None, pool) is None
 
 
-def test_signs_of_zero_and_nan_are_told_apart() -> None:
+def test_signs_of_zero_are_told_apart() -> None:
     rest = np.zeros((4, 3, 3), np.float32)
     rest[1] = -0.0
     with ThreadPoolExecutor(1) as pool:
@@ -136,6 +139,26 @@ def test_halves_are_apart() -> None:
         assert len(set((quarter % 4).tolist())) == 1
     for half in (order[:16], order[16:]):  # the part that more splats have comes first
         assert counts[half[:8]].sum() >= counts[half[8:]].sum()
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_the_half_of_more_splats_comes_first(sign: float) -> None:
+    entries = np.stack([sign * np.arange(6.0), np.zeros(6)], axis=1).astype(np.float32)
+    np.testing.assert_array_equal(halving_order(entries, np.array([1.0, 1, 1, 9, 1, 1]))[:3] // 3, [1, 1, 1])
+    np.testing.assert_array_equal(halving_order(entries, np.array([1.0, 9, 1, 1, 1, 1]))[:3] // 3, [0, 0, 0])
+
+
+def test_two_vectors_of_one_hash_are_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "_hashes", lambda _, rows: np.zeros(len(rows), np.uint64))
+    with ThreadPoolExecutor(1) as pool:
+        assert find_shared(shared_cloud(60, 1, 6).sh_rest, None, pool) is None
+
+
+def test_too_many_entries_are_not_a_palette(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "MAX_ENTRIES", 39)
+    with ThreadPoolExecutor(1) as pool:
+        assert find_shared(shared_cloud(900, 1, 40).sh_rest, None, pool) is None
+        assert find_shared(shared_cloud(900, 1, 39).sh_rest, None, pool) is not None
 
 
 def test_classes_of_entries_add_up_errors_of_splats() -> None:
@@ -159,6 +182,57 @@ def test_a_palette_is_chosen_where_it_is_shorter(degree: int) -> None:
 def test_components_are_chosen_where_a_palette_is_longer() -> None:
     _, streams = encoded(shared_cloud(200, 3, 170), quality=20.0)
     assert "PALETTE" not in streams
+
+
+def test_a_palette_can_be_declined() -> None:
+    _, streams = encoded(shared_cloud(3000, 2, 20), quality=80.0, palette=False)
+    assert "PALETTE" not in streams
+    assert {"AC1", "AC2"} <= set(streams)
+
+
+def test_cost_counts_bits_errors_and_the_share_of_a_tile() -> None:
+    indices, _, _, near = coded_indices(900, 12)
+    cloud = shared_cloud(900, 1, 12)
+    with ThreadPoolExecutor(1) as pool:
+        shared = find_shared(cloud.sh_rest, None, pool)
+    assert shared is not None
+    palette = PaletteEncoder(shared, np.full(900, 20, np.uint8), params_of(cloud), lambda *_: {})
+    writer = PlaneWriter(PALETTE_TABLES)
+    writer.put(*native.code_indices(indices, near.weights, near.starts, 12, ranked_zeros(900)))
+    alone = cost([writer])
+    assert alone == 8.0 * len(writer.finish(FrequencyTables(normalise(writer.counts))))
+    assert cost([writer], 2.0) - alone == pytest.approx(2.0 / ERROR_PER_BIT)
+    whole, third = (palette.cost(writer, splats) - alone for splats in (900, 300))
+    assert whole > 8.0 * len(palette.writer.finish(FrequencyTables(normalise(palette.writer.counts))))  # errors, too
+    assert third == pytest.approx(whole / 3.0)
+
+
+def params_of(cloud: GaussianCloud) -> Params:
+    """Those of a file of the cloud."""
+    data, _ = encoded(cloud, quality=60.0, palette=False)
+    return Params.unpack(Container.open(BytesSource(data)).read(StreamKind.PARAMS).payload)
+
+
+def test_parameters_are_fitted_to_the_entries() -> None:
+    cloud = shared_cloud(3000, 2, 20)
+    data, _ = encoded(cloud, quality=80.0)
+    params = Params.unpack(Container.open(BytesSource(data)).read(StreamKind.PARAMS).payload)
+    others = params_of(cloud)
+    assert params.values["profile"] != others.values["profile"]
+    prior = np.array(params.values["energy_prior"])
+    assert not prior[:20].any()  # 150 splats share an entry: seven classes above their own
+    assert prior[20:].any()
+
+
+def test_sizes_by_degree_count_a_palette_for_the_first() -> None:
+    cloud = shared_cloud(3000, 2, 20)
+    codec = CloudCodec(cloud, EncodeConfig())
+    trial, _ = codec.encode(Choice(0.0, 2, 80.0))
+    streams = encoded(cloud, quality=80.0)[1]
+    assert trial.degree_bytes == (streams["PALETTE"] + streams["INDICES"], 0)
+    progressive = CloudCodec(cloud, EncodeConfig(progressive=True))
+    trial, _ = progressive.encode(Choice(0.0, 2, 80.0))
+    assert min(trial.degree_bytes) > 0
 
 
 def test_colours_err_by_half_a_step_of_the_entry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +274,35 @@ def test_a_file_cut_before_indices_still_shows_colours() -> None:
     last = max(entry.end for entry in container.entries if entry.kind != StreamKind.INDICES)
     cut = decode(data[:last], max_bytes=last)
     np.testing.assert_array_equal(cut.sh_dc, decode(data, layers=0).sh_dc)
+
+
+def test_a_sample_of_tiles_counts_the_palette_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = []
+
+    def recorded(*given: Any) -> Any:
+        reports.append(encode_chunks(*given)[1])
+        return [], reports[-1]
+
+    monkeypatch.setattr("gscodec.rate.codec.LARGE", 1000)
+    monkeypatch.setattr("gscodec.rate.codec.SAMPLE_TILES", 3)
+    monkeypatch.setattr("gscodec.branches.native.tiling.TILE_SPLATS", 500)
+    monkeypatch.setattr("gscodec.rate.codec.encode_chunks", recorded)
+    sampled = CloudCodec(shared_cloud(6000, 2, 300), EncodeConfig()).sample(Choice(0.0, 2, 80.0))
+    assert sampled is not None
+    (report,) = reports
+    palette, times = report.stream_bytes["PALETTE"], 6000 / report.splats
+    assert times > 3.0
+    assert sampled.size == round(times * (report.bytes - palette) + palette)
+    assert sampled.degree_bytes == (round(times * report.stream_bytes["INDICES"] + palette), 0)
+
+
+def test_streams_that_are_skipped_hold_no_layers() -> None:
+    skipped = native_decode.NO_LAYER
+    plain = native_decode.layers_of(2, [])
+    assert (plain[StreamKind.AC2], plain[StreamKind.INDICES], plain[StreamKind.REFINE1]) == (2, skipped, skipped)
+    shared = native_decode.layers_of(2, [StreamKind.PALETTE])
+    assert (shared[StreamKind.AC1], shared[StreamKind.INDICES]) == (skipped, 1)
+    assert native_decode.layers_of(0, [StreamKind.PALETTE])[StreamKind.INDICES] == skipped
 
 
 def test_threads_make_the_same_file() -> None:

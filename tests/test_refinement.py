@@ -135,7 +135,7 @@ def test_layers_of_a_file() -> None:
         data = progressive(cloud, 2)
     container = Container.open(BytesSource(data))
     placed = sorted((e for e in container.entries if e.tile is not None), key=lambda e: e.offset)
-    layers = native.layers_of(2)
+    layers = native.layers_of(2, [StreamKind.REFINEMENTS])
     units = list(dict.fromkeys((layers.get(e.kind, 0), e.tile) for e in placed))
     assert units == [(layer, tile) for layer in range(5) for tile in range(4)]
     ends, whole = ends_of(data), decode(data)

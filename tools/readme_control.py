@@ -141,7 +141,7 @@ def palette_table(rows: Sequence[Tree]) -> list[str]:
         return []
     lines = [
         "Scenes whose SH were quantised as vectors before (by a k-means; skull: from a SOG file): bytes and PSNR with",
-        "components of each splat, and as gsenc codes them, by a palette where that costs less.",
+        "components of each splat, and as gsenc codes them: by a palette where bytes and errors together cost less.",
         "",
         "| scene, vectors | quality | components | as coded | palette |",
         "|---|---|---|---|---|",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import sys
@@ -19,8 +20,7 @@ def prepare_kernels() -> None:
         return
     if _BLAS not in sys.modules:
         sys.modules[_BLAS] = None  # type: ignore[assignment] # an import of it fails
-        try:
+        with contextlib.suppress(ImportError):
             importlib.import_module(_ASKS_FOR_IT)
-        finally:
-            del sys.modules[_BLAS]
+        del sys.modules[_BLAS]
     gc.freeze()  # modules stay: no collection need look at what they hold

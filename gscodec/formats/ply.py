@@ -92,8 +92,12 @@ def parse_ply(data: Buffer) -> GaussianCloud:
             _copy_in(strips, rows[first : first + _CHUNK_ROWS], first)
             _forget(data, header.size + first * rows.itemsize, min(len(rows) - first, _CHUNK_ROWS) * rows.itemsize)
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            deque(pool.map(copy, range(0, len(rows), _CHUNK_ROWS)), 0)
+        starts = range(0, len(rows), _CHUNK_ROWS)
+        if len(starts) == 1:  # nothing to gain, and a thread more than a caller may have room for
+            copy(0)
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                deque(pool.map(copy, starts), 0)
     return cloud
 
 

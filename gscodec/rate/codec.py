@@ -102,8 +102,11 @@ class CloudCodec:
         config, seen = self._settings(choice.quality), self._seen(part)
         _, report = encode_chunks(cloud, config, self._progress, seen)
         times = (self.splats if kept is None else np.count_nonzero(kept)) / len(cloud)
-        sizes = tuple(round(times * size) for size in self._degree_bytes(report, cloud, config, seen))
-        return Trial(choice, round(times * report.bytes), sizes)
+        palette = report.stream_bytes.get("PALETTE", 0)  # of some tiles nearly all that the scene needs
+        of_degrees = [times * size for size in self._degree_bytes(report, cloud, config, seen)]
+        if of_degrees:
+            of_degrees[0] -= (times - 1.0) * palette
+        return Trial(choice, round(times * report.bytes - (times - 1.0) * palette), tuple(map(round, of_degrees)))
 
     @cached_property
     def _sampled(self) -> BOOL:
@@ -132,7 +135,7 @@ class CloudCodec:
             shared = sum(report.stream_bytes.get(kind, 0) for kind in ("PALETTE", "INDICES"))
             return tuple(report.stream_bytes.get(kind, shared if kind == "AC1" else 0) for kind in kinds)
         if len(self._shares) < len(kinds):
-            plain = encode_chunks(cloud, replace(config, progressive=False), self._progress, seen)[1]
+            plain = encode_chunks(cloud, replace(config, progressive=False, palette=False), self._progress, seen)[1]
             self._shares = tuple(plain.stream_bytes.get(kind, 0) / plain.bytes for kind in kinds)
         return tuple(round(share * report.bytes) for share in self._shares[: len(kinds)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -75,7 +75,7 @@ def parse_shared(streams: Mapping[StreamKind, Stream], header: Header) -> Shared
     return Shared(parse_schema(text, header.sh_degree, mode.name.lower(), frame.name.lower()), header.tile_count)
 
 
-def layers_of(_sh_degree: int) -> dict[int, int]:
+def layers_of(_sh_degree: int, _of_file: Collection[int]) -> dict[int, int]:
     """No layers: all SH beyond DC is one stream, a tile is decoded whole."""
     return {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from gscodec.branches.native.coefficients import decode_correction
 from gscodec.branches.native.components import decode_layer
 from gscodec.branches.native.decode_geometry import decode_geometry
 from gscodec.branches.native.meta import unpack_meta
-from gscodec.branches.native.palette import Palette, parse_palette, read_indices
+from gscodec.branches.native.palette import Palette, has_palette, read_indices, unpack_palette
 from gscodec.branches.native.placement import Neighbours, Placement
 from gscodec.branches.native.refinement import (
     KINDS,
@@ -28,6 +28,8 @@ from gscodec.branches.native.refinement import (
 )
 from gscodec.branches.native.syntax import (
     AC_KINDS,
+    ENTRY_WEIGHT,
+    PALETTE_TABLES,
     TABLE_COUNTS,
     Params,
     base_colour_contexts,
@@ -60,7 +62,7 @@ U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 
-MAX_TABLES_BYTES = (1 + 3 * ALPHABET) * sum(TABLE_COUNTS.values())
+MAX_TABLE_BYTES = 1 + 3 * ALPHABET
 MAX_TILE_SPLATS = 1 << 20
 NO_LAYER = len(AC_KINDS) + len(KINDS) + 1  # of streams that no decode of the file takes
 
@@ -99,8 +101,10 @@ def parse_shared(streams: Mapping[StreamKind, Stream], header: Header) -> Shared
     """From the streams of the whole file. Raises CorruptStreamError."""
     params = Params.unpack(_need(streams, StreamKind.PARAMS, Coder.RAW).payload)
     stream = _need(streams, StreamKind.TABLES, None)
-    packed = decompress(stream.coder, stream.payload, stream.raw_length, MAX_TABLES_BYTES)
-    freqs = unpack(packed, sum(TABLE_COUNTS.values()), ALPHABET)
+    shares_components = has_palette(streams, header)
+    table_count = sum(TABLE_COUNTS.values()) + (PALETTE_TABLES - ENTRY_WEIGHT if shares_components else 0)
+    packed = decompress(stream.coder, stream.payload, stream.raw_length, MAX_TABLE_BYTES * table_count)
+    freqs = unpack(packed, table_count, ALPHABET)
     tables, at = {}, 0
     for kind, count in TABLE_COUNTS.items():
         tables[kind] = FrequencyTables(freqs[at : at + count])
@@ -109,15 +113,26 @@ def parse_shared(streams: Mapping[StreamKind, Stream], header: Header) -> Shared
     meta = unpack_meta(streams.get(StreamKind.META), header)
     bases, refinements = _bases(streams, degree), parse_refinements(streams, params)
     refined = len(refinements.params) if refinements else 0
-    palette = parse_palette(streams, params, header)
+    palette = None
+    if shares_components:
+        own = FrequencyTables(freqs[-PALETTE_TABLES:])
+        palette = unpack_palette(streams[StreamKind.PALETTE], params, header, own)
     return Shared(params, tables, bases, degree, degree, meta, refinements, refined, palette)
 
 
-def layers_of(sh_degree: int) -> dict[int, int]:
-    """Layer, from 1, of each kind of stream that a decode can do without if it does without all higher layers."""
-    colours = {int(kind): layer for layer, kind in enumerate(AC_KINDS, start=1) if layer <= sh_degree}
-    refinements = {int(kind): layer for layer, kind in enumerate(KINDS, start=sh_degree + 1)}
-    return dict.fromkeys(map(int, AC_KINDS), NO_LAYER) | colours | refinements | {int(StreamKind.INDICES): 1}
+def layers_of(sh_degree: int, of_file: Collection[int]) -> dict[int, int]:
+    """Layer, from 1, of each kind of stream that a decode can do without if it does without all higher layers.
+
+    ``of_file``: kinds of the streams of the whole file.
+    """
+    if StreamKind.PALETTE in of_file and sh_degree:
+        colours = {StreamKind.INDICES: 1}
+    else:
+        colours = {kind: layer for layer, kind in enumerate(AC_KINDS[:sh_degree], start=1)}
+    refinements = {kind: layer for layer, kind in enumerate(KINDS, start=sh_degree + 1)}
+    skipped = dict.fromkeys((*AC_KINDS, StreamKind.INDICES, *KINDS), NO_LAYER)
+    found = skipped | colours | (refinements if StreamKind.REFINEMENTS in of_file else {})
+    return {int(kind): layer for kind, layer in found.items()}
 
 
 def highest_layer(shared: Shared) -> int:

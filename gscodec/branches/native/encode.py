@@ -27,6 +27,7 @@ from gscodec.branches.native.repeats import find_shared
 from gscodec.branches.native.settings import AC_ROUND_UP, base_steps, refinement_count
 from gscodec.branches.native.syntax import (
     AC_KINDS,
+    ENTRY_WEIGHT,
     INDEX,
     TABLE_COUNTS,
     Params,
@@ -135,7 +136,12 @@ def encode_tiles(
     groups = list(TABLE_COUNTS)[::-1]  # that of AC, which takes longest, first
     found = dict(zip(groups, pool.map(lambda kind: _tables(kind, drafts), groups), strict=True))
     tables = {kind: found[kind] for kind in TABLE_COUNTS}
-    packed = b"".join(pack(table.freqs) for table in tables.values())
+    if scheme.palette is not None:
+        counts = sum((draft.writers[StreamKind.INDICES].counts for draft in drafts), scheme.palette.writer.counts)
+        # Merged each for itself: a table of INDICES must not have more than two symbols.
+        freqs = [_fitting(own).freqs for own in np.split(counts, [ENTRY_WEIGHT, INDEX])]
+        tables[StreamKind.AC1] = tables[StreamKind.INDICES] = FrequencyTables(np.concatenate(freqs))
+    packed = b"".join(pack(tables[kind].freqs) for kind in TABLE_COUNTS)
     coder, compressed = compress(packed, TABLES_LEVEL)
     payload = scheme.params[0].pack()
     streams = [
@@ -153,11 +159,8 @@ def encode_tiles(
         coder, compressed = compress(packed, TABLES_LEVEL)
         streams.append(Stream(StreamKind.REFINEMENTS, Coder(coder), compressed, len(packed)))
     if scheme.palette is not None:
-        counts = sum((draft.writers[StreamKind.INDICES].counts for draft in drafts), scheme.palette.writer.counts)
-        freqs = [_fitting(own).freqs for own in np.split(counts, [INDEX])]  # those of bits are shared among themselves
-        tables[StreamKind.INDICES] = FrequencyTables(np.concatenate(freqs))
         streams.append(scheme.palette.stream(tables[StreamKind.INDICES]))
-    layers = layers_of(cloud.sh_degree)
+    layers = layers_of(cloud.sh_degree, [stream.kind for stream in streams])
     kinds = stream_kinds(cloud.sh_degree, scheme.palette is not None) + KINDS[: len(finer)]
 
     def coded(number: int) -> list[Stream]:

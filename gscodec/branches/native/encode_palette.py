@@ -57,8 +57,8 @@ class PaletteEncoder:
         writer.put(*code_indices(index, alike.weights, alike.starts, self._entries, ranked_zeros(len(index))))
 
     def stream(self, tables: FrequencyTables) -> Stream:
-        """PALETTE, with tables for INDICES too."""
-        payload = pack_palette(self._entries, tables, self.writer.finish(tables))
+        """PALETTE."""
+        payload = pack_palette(self._entries, self.writer.finish(tables))
         size = unpacked_bytes(StreamKind.INDICES, self._entries, self._degree)
         return Stream(StreamKind.PALETTE, Coder.RANS, payload, size)
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstream_spec.layout import Coder, StreamKind
+from bitstream_spec.tables import WEIGHT_CLASSES
 from gscodec.bitstream.entries import Header, Stream
 from gscodec.branches.native.components import decode_layer
 from gscodec.branches.native.placement import Neighbours
@@ -23,7 +24,6 @@ from gscodec.branches.native.syntax import (
     ENTRY_WEIGHT,
     INDEX,
     MAX_ENTRIES,
-    PALETTE_TABLES,
     VOTES,
     Params,
     unpacked_bytes,
@@ -31,8 +31,7 @@ from gscodec.branches.native.syntax import (
 from gscodec.cloud import SH_REST_COUNTS
 from gscodec.entropy.planes import PlaneCursor, PlaneReader
 from gscodec.entropy.rans import next_symbol
-from gscodec.entropy.tables import FrequencyTables, pack, unpack
-from gscodec.entropy.tokens import ALPHABET
+from gscodec.entropy.tables import FrequencyTables
 from gscodec.errors import CorruptStreamError
 from gscodec.transform.neighbours import NEIGHBOURS, REACH, TOP_LEVEL, first_rank, level_order, rank_step, ranked_zeros
 
@@ -43,13 +42,12 @@ U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 
 VOTE_BITS = 10  # neighbours' weights sum to 2**12
-_HEAD_BYTES = 8
-_MAX_TABLES = (1 + 3 * ALPHABET) * PALETTE_TABLES
+_HEAD_BYTES = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Palette:
-    """``values`` int64[3 * K,M] of M entries, the channels of a component side by side; ``tables`` of INDICES."""
+    """``values`` int64[3 * K,M] of M entries, the channels of a component side by side; ``tables`` of INDICES, too."""
 
     values: I64
     tables: FrequencyTables
@@ -62,36 +60,40 @@ def in_a_row(count: int) -> Neighbours:
     return Neighbours.find(points, np.zeros((count, 0), np.int64))
 
 
-def pack_palette(count: int, tables: FrequencyTables, planes: bytes) -> bytes:
+def pack_palette(count: int, planes: bytes) -> bytes:
     """The payload of PALETTE."""
-    packed = pack(tables.freqs)
-    return count.to_bytes(4, "little") + len(packed).to_bytes(4, "little") + packed + planes
+    return count.to_bytes(_HEAD_BYTES, "little") + planes
 
 
-def unpack_palette(stream: Stream, params: Params, header: Header) -> Palette:
-    """Inverse. Raises CorruptStreamError."""
+def has_palette(streams: Mapping[StreamKind, Stream], header: Header) -> bool:
+    """Whether one of the streams of the whole file is a palette that counts. Raises CorruptStreamError."""
+    if StreamKind.PALETTE not in streams or header.sh_degree == 0:
+        return False
+    if StreamKind.REFINEMENTS in streams:
+        raise CorruptStreamError("refinements cannot correct a palette", field="PALETTE", allowed="no REFINEMENTS")
+    return True
+
+
+def unpack_palette(stream: Stream, params: Params, header: Header, tables: FrequencyTables) -> Palette:
+    """Inverse of ``pack_palette``. Raises CorruptStreamError."""
     data, sh_degree, most = stream.payload, header.sh_degree, min(MAX_ENTRIES, header.splat_count)
     if stream.coder != Coder.RANS:
         raise CorruptStreamError("wrong coder", field="PALETTE", found=int(stream.coder), allowed=int(Coder.RANS))
     if len(data) < _HEAD_BYTES:
         raise CorruptStreamError("truncated", field="PALETTE", found=len(data), allowed=f">= {_HEAD_BYTES} bytes")
-    count, size = int.from_bytes(data[:4], "little"), int.from_bytes(data[4:_HEAD_BYTES], "little")
+    count = int.from_bytes(data[:_HEAD_BYTES], "little")
     if not 1 <= count <= most:
         raise CorruptStreamError("wrong number of entries", field="PALETTE", found=count, allowed=f"1..{most}")
     raw = unpacked_bytes(StreamKind.INDICES, count, sh_degree)
     if stream.raw_length != raw:
         raise CorruptStreamError("wrong raw length", field="PALETTE", found=stream.raw_length, allowed=raw)
-    room = min(len(data) - _HEAD_BYTES, _MAX_TABLES)
-    if size > room:
-        raise CorruptStreamError("tables are too long", field="PALETTE", found=size, allowed=f"<= {room} bytes")
-    tables = FrequencyTables(unpack(data[_HEAD_BYTES : _HEAD_BYTES + size], PALETTE_TABLES, ALPHABET))
     if tables.freqs[INDEX:, 2:].any():
-        raise CorruptStreamError("a half of the palette is neither 0 nor 1", field="tables of PALETTE")
-    reader = PlaneReader(data[_HEAD_BYTES + size :], tables)
+        raise CorruptStreamError("a bit of INDICES is neither 0 nor 1", field="TABLES", allowed="0, 1")
+    reader = PlaneReader(data[_HEAD_BYTES:], tables)
     weights = reader.get(ENTRY_WEIGHT, count)
-    if int(weights.max()) >= len(params.scale_steps):
-        allowed = f"< {len(params.scale_steps)}"
-        raise CorruptStreamError("no such weight class", field="PALETTE", found=int(weights.max()), allowed=allowed)
+    if int(weights.max()) >= WEIGHT_CLASSES:
+        found, allowed = int(weights.max()), f"< {WEIGHT_CLASSES}"
+        raise CorruptStreamError("no such weight class", field="PALETTE", found=found, allowed=allowed)
     classes = weights.astype(np.uint8)
     near, energy = in_a_row(count), params.first_energy(classes)
     coded = np.empty((3 * SH_REST_COUNTS[sh_degree], count), np.int64)
@@ -101,16 +103,6 @@ def unpack_palette(stream: Stream, params: Params, header: Header) -> Palette:
     values = np.empty_like(coded)
     values[:, level_order(count)] = coded
     return Palette(values, tables)
-
-
-def parse_palette(streams: Mapping[StreamKind, Stream], params: Params, header: Header) -> Palette | None:
-    """That of a file, if it has one. Raises CorruptStreamError."""
-    stream = streams.get(StreamKind.PALETTE)
-    if stream is None or header.sh_degree == 0:
-        return None
-    if StreamKind.REFINEMENTS in streams:
-        raise CorruptStreamError("refinements cannot correct a palette", field="PALETTE", allowed="no REFINEMENTS")
-    return unpack_palette(stream, params, header)
 
 
 def read_indices(reader: PlaneReader, palette: Palette, alike: Neighbours) -> I64:

@@ -92,22 +92,23 @@ def _equal(words: U32, rows: I64, entries: I64, index: I64) -> bool:
 @nb.njit(cache=True, nogil=True)
 def _cut(points: F64, counts: F64, order: I64) -> None:
     """Put ``order`` int64[M] of float64[M,D] so that each half, the smaller one first, is on one side of a cut."""
+    width = points.shape[1]
+    means, squares = np.empty(width), np.empty(width)
     stack = [(0, len(order))]
     while len(stack):
         start, stop = stack.pop()
         if stop - start < 2:
             continue
         own = order[start:stop]
-        widest, most = 0, -1.0
-        for d in range(points.shape[1]):
-            mean, square = 0.0, 0.0
-            for row in own:
-                mean += points[row, d]
-            mean /= len(own)
-            for row in own:
-                square += (points[row, d] - mean) ** 2
-            if square > most:
-                widest, most = d, square
+        means[:], squares[:] = 0.0, 0.0
+        for row in own:
+            for d in range(width):
+                means[d] += points[row, d]
+        means /= len(own)
+        for row in own:
+            for d in range(width):
+                squares[d] += (points[row, d] - means[d]) ** 2
+        widest = np.argmax(squares)
         keys = np.empty(len(own))
         for i in range(len(own)):
             keys[i] = points[own[i], widest]

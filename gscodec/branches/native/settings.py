@@ -32,7 +32,7 @@ COARSER = 0.2  # octaves by which dependent steps are coarser up to COARSER_UP_T
 COARSER_UP_TO = 30.0
 
 LOWEST_QUALITY = 3.0  # of what a progressive file begins with
-MOST_REFINEMENTS = 2  # each makes a file a few per cent larger
+MOST_REFINEMENTS = 2  # each makes a file some per cent larger
 
 AC_ROUND_UP = 0.45  # component magnitudes round up from here: rounding to nearest loses energy, and errors add up
 

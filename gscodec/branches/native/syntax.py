@@ -55,8 +55,9 @@ TABLE_COUNTS: dict[StreamKind, int] = {
     StreamKind.AC1: BUCKETS * NEAR_BUCKETS * 3,
 }
 
-# Tables of PALETTE: those of components, as AC streams have them, of weight classes, of INDICES. A splat says its entry
-# by halving the palette, in contexts by how often that was done, and what neighbours vote for.
+# A file with a palette has one more group of tables behind that of AC, for weight classes and INDICES; contexts count
+# through both. A splat says its entry by halving the palette, in contexts by how often that was done and by what
+# neighbours vote for.
 MAX_ENTRIES = 1 << 18
 HALVINGS = 18
 VOTES = 9
