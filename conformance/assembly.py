@@ -167,11 +167,8 @@ class Plane:
     contexts: U16
 
 
-def record(data: bytes) -> dict[Key, list[Plane]]:
-    """The planes of every stream of a valid file, in order."""
-    parts = Parts.of(data)
-    kinds = [(StreamKind(s.kind), s.tile) for s in parts.streams if s.tile is not None and s.coder == Coder.RANS]
-    readers: list[list[Plane]] = []
+def recorder_into(readers: list[list[Plane]]) -> type[PlaneReader]:
+    """A PlaneReader of which each object adds a list to ``readers``, of the planes that it reads."""
 
     class Recorder(PlaneReader):
         def __init__(self, payload: bytes, tables: FrequencyTables) -> None:
@@ -185,12 +182,22 @@ def record(data: bytes) -> dict[Key, list[Plane]]:
             self.planes.append(Plane(values.copy(), own.copy()))
             return values
 
+    return Recorder
+
+
+def record(data: bytes) -> dict[Key, list[Plane]]:
+    """The planes of every stream of a valid file, in order."""
+    parts = Parts.of(data)
+    kinds = [(StreamKind(s.kind), s.tile) for s in parts.streams if s.tile is not None and s.coder == Coder.RANS]
+    readers: list[list[Plane]] = []
+
+    recorder = recorder_into(readers)
     with (
-        mock.patch.object(native, "PlaneReader", Recorder),
-        mock.patch.object(native_geometry, "PlaneReader", Recorder),
+        mock.patch.object(native, "PlaneReader", recorder),
+        mock.patch.object(native_geometry, "PlaneReader", recorder),
         mock.patch.object(native, "decode_layer", decode_layer),
         mock.patch.object(native, "read_indices", read_indices),
-        mock.patch.object(lossless, "PlaneReader", Recorder),
+        mock.patch.object(lossless, "PlaneReader", recorder),
     ):
         decode(data, threads=1)
     if len(readers) != len(kinds):

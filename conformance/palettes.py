@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bitstream_spec.layout import StreamKind
-from conformance.assembly import Parts, Plane, put_tables, record, tables_of, writer_of
+from conformance.assembly import Parts, Plane, put_tables, record, recorder_into, tables_of, writer_of
 from conformance.plain_bands import decode_layer
 from gscodec import decode
 from gscodec.branches.native import palette as native_palette
 from gscodec.branches.native.palette import pack_palette
 from gscodec.branches.native.syntax import PALETTE_TABLES
-from gscodec.entropy.planes import PlaneReader
 from gscodec.entropy.tables import FrequencyTables, normalise
 from gscodec.entropy.tokens import ALPHABET
 
@@ -46,21 +45,8 @@ class Coded:
 def recoded(parts: Parts, change: Callable[[Coded], None]) -> Parts:
     """The file with what ``change`` makes of its palette and indices, coded in the tables that it leaves there."""
     made: list[list[Plane]] = []
-
-    class Recorder(PlaneReader):
-        def __init__(self, payload: bytes, tables: FrequencyTables) -> None:
-            super().__init__(payload, tables)
-            self.planes: list[Plane] = []
-            made.append(self.planes)
-
-        def get(self, contexts: U16 | int, count: int | None = None) -> npt.NDArray[np.uint32]:
-            values = super().get(contexts, count)
-            own = contexts if isinstance(contexts, np.ndarray) else np.full(len(values), contexts, np.uint16)
-            self.planes.append(Plane(values.copy(), own.copy()))
-            return values
-
     with (
-        mock.patch.object(native_palette, "PlaneReader", Recorder),
+        mock.patch.object(native_palette, "PlaneReader", recorder_into(made)),
         mock.patch.object(native_palette, "decode_layer", decode_layer),
     ):
         decode(parts.file(), threads=1)
