@@ -55,12 +55,10 @@ from gscodec.transform.residuals import Level, restore
 from gscodec.transform.rotation import LEVELS, needles
 from gscodec.transform.scales import NEIGHBOURS_LONGER, beyond, decode_log, decode_ratio, predict
 
-F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
-U32 = npt.NDArray[np.uint32]
 
 MAX_TABLE_BYTES = 1 + 3 * ALPHABET
 MAX_TILE_SPLATS = 1 << 20

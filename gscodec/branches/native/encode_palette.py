@@ -31,7 +31,6 @@ U8 = npt.NDArray[np.uint8]
 
 Expected = Callable[[Params, F32, U8], Mapping[str, Any]]  # of sh_rest and weight classes: "profile", "energy_prior"
 
-
 ERROR_PER_BIT = math.log(2.0) / 6.0  # squared error in steps that another bit for a value saves: -d(step**2 / 12)
 
 

@@ -20,14 +20,7 @@ from bitstream_spec.tables import WEIGHT_CLASSES
 from gscodec.bitstream.entries import Header, Stream
 from gscodec.branches.native.components import decode_layer
 from gscodec.branches.native.placement import Neighbours
-from gscodec.branches.native.syntax import (
-    ENTRY_WEIGHT,
-    INDEX,
-    MAX_ENTRIES,
-    VOTES,
-    Params,
-    unpacked_bytes,
-)
+from gscodec.branches.native.syntax import ENTRY_WEIGHT, INDEX, MAX_ENTRIES, VOTES, Params, unpacked_bytes
 from gscodec.cloud import SH_REST_COUNTS
 from gscodec.entropy.planes import PlaneCursor, PlaneReader
 from gscodec.entropy.rans import next_symbol
@@ -37,7 +30,6 @@ from gscodec.transform.neighbours import NEIGHBOURS, REACH, TOP_LEVEL, first_ran
 
 I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 
