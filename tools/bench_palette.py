@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,18 @@ def with_codebook(cloud: GaussianCloud, entries: int) -> GaussianCloud:
     return replace(cloud, sh_rest=book[nearest_centroids(vectors, book)].reshape(cloud.sh_rest.shape))
 
 
+def scenes(
+    folders: Iterable[Path], entries: int, files: Iterable[Path]
+) -> Iterator[tuple[str, GaussianCloud, Sequence[Camera]]]:
+    """(name, cloud, views) of folders, given a codebook of so many ``entries``, and of PLY files. Raises GsbError."""
+    for folder in folders:
+        cloud = with_codebook(read_ply(folder / "point_cloud.ply"), entries)
+        yield folder.resolve().name, cloud, load_cameras(folder / "cameras.json", "test")
+    for path in files:
+        cloud = read_ply(path)
+        yield path.stem, cloud, virtual_views(cloud, VIEWS, SEED)
+
+
 def bench(name: str, cloud: GaussianCloud, views: Sequence[Camera]) -> Iterator[dict[str, Any]]:
     """A row for each quality. Raises GsbError."""
     reference = Reference(cloud, views)
@@ -77,19 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench_palette", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("scenes", type=Path, nargs="*", metavar="SCENE", help="folder of a trained scene with cameras")
     parser.add_argument("--entries", type=int, default=4096, help="size of the codebook that scenes are given")
-    parser.add_argument("--ply", action="append", default=[], metavar="FILE", help="a scene that has one already")
+    parser.add_argument(
+        "--ply", type=Path, action="append", default=[], metavar="FILE", help="a scene that has one already"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
     options = parser.parse_args(arguments)
     rows: list[dict[str, Any]] = []
     try:
-        for folder in options.scenes:
-            cloud = with_codebook(read_ply(folder / "point_cloud.ply"), options.entries)
-            for row in bench(folder.resolve().name, cloud, load_cameras(folder / "cameras.json", "test")):
-                rows.append(row)
-                print(as_text(row), flush=True)
-        for path in map(Path, options.ply):
-            cloud = read_ply(path)
-            for row in bench(path.stem, cloud, virtual_views(cloud, VIEWS, SEED)):
+        for name, cloud, views in scenes(options.scenes, options.entries, options.ply):
+            for row in bench(name, cloud, views):
                 rows.append(row)
                 print(as_text(row), flush=True)
         if options.json:
